@@ -1,0 +1,1 @@
+"""Files people write and read: portfolios, plans, venue records."""

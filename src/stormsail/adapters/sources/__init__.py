@@ -1,0 +1,1 @@
+"""Market data that comes as a directory, and the bundled sample."""

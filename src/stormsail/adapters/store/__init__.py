@@ -1,0 +1,1 @@
+"""Market data as Parquet on disk, one file per series."""

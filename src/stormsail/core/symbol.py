@@ -1,0 +1,35 @@
+"""Asset symbols, the multiplier some contracts carry in their name, and the nearest known symbol to a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_MULTIPLIER = re.compile(r"(?P<count>1(?:0{3,7})|1M)(?P<base>[A-Z][A-Z0-9]*)")
+STABLECOINS = frozenset({"USDT", "USDC", "BUSD", "TUSD", "FDUSD", "USDP", "DAI", "USD"})
+"""Symbols valued as cash; they are collateral, not exposure."""
+
+
+def split_multiplier(symbol: str) -> tuple[str, int]:
+    """Split a contract's base into the coin and how many of it one unit stands for.
+
+    ``1000PEPE`` is a thousand PEPE and ``1MBABYDOGE`` a million BABYDOGE; ``1INCH`` is a coin of its own.
+
+    >>> split_multiplier("1000PEPE"), split_multiplier("1INCH"), split_multiplier("1MBABYDOGE")
+    (('PEPE', 1000), ('1INCH', 1), ('BABYDOGE', 1000000))
+    """
+    match = _MULTIPLIER.fullmatch(symbol)
+    if not match:
+        return symbol, 1
+    return match["base"], 1_000_000 if match["count"] == "1M" else int(match["count"])
+
+
+def nearest(symbol: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
+    """Known symbols most like ``symbol``, best first.
+
+    >>> nearest("ETHH", ["BTC", "ETH", "ETC"])
+    ('ETH',)
+    """
+    pool = sorted(set(known))
+    return tuple(difflib.get_close_matches(symbol.upper(), pool, n=limit, cutoff=0.6))

@@ -1,0 +1,1 @@
+"""What may come: volatility and funding, each with its error."""

@@ -1,0 +1,1 @@
+"""What could hedge it, on which venue, and why."""

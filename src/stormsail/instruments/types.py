@@ -1,0 +1,134 @@
+"""What could hedge a holding, on which venue, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from stormsail.core import Contract, Finding, Sourced, Unavailable
+from stormsail.forecast.types import MaybeCarry
+from stormsail.ratio.types import MaybeEffectiveness
+
+
+class Route(StrEnum):
+    """How a candidate is related to what it hedges."""
+
+    DIRECT = "direct"
+    DATED = "dated"
+    INVERSE = "inverse"
+    PROXY = "proxy"
+    MIX = "mix"
+    BASKET = "basket"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One contract of a candidate, with its share of the candidate's notional (a basket's weights add up to 1)."""
+
+    contract: Contract
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that could be shorted: one contract, a mix of two, or a basket.
+
+    Attributes:
+        name: Unique name: a contract id, ``BTC+ETH``, ``Alts-10``.
+        route: Relation to the target.
+        legs: Its contracts.
+    """
+
+    name: str
+    route: Route
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScore:
+    """A candidate judged for one target.
+
+    All money figures are fractions of the target's value over the horizon unless named otherwise.
+
+    Attributes:
+        target: Asset, or ``portfolio``.
+        candidate: What is judged.
+        effectiveness: Out of sample.
+        risk_removed: Expected shortfall (95 %, horizon) removed.
+        carry: Forecast carry of the short.
+        cost: Fees and slippage, both ways.
+        capacity: Notional that can be shorted within the volume share, in quote currency.
+        venue_cap: Notional that the venue's cap leaves room for, in quote currency.
+        score: ``risk_removed * min(1, room / need) + carry - cost``.
+        usable: Whether it may be used at all.
+        reason: Why it stands where it stands, in one line.
+    """
+
+    target: str
+    candidate: Candidate
+    effectiveness: MaybeEffectiveness
+    risk_removed: float
+    carry: MaybeCarry
+    cost: float
+    capacity: float | Unavailable
+    venue_cap: float
+    score: float
+    usable: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Candidates by target, best first.
+
+    Attributes:
+        by_asset: For every risky asset of the portfolio.
+        portfolio: For the portfolio as a whole: all direct, BTC, ETH, BTC+ETH, basket.
+        findings: What was noticed.
+    """
+
+    by_asset: Mapping[str, tuple[CandidateScore, ...]]
+    portfolio: tuple[CandidateScore, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRecord:
+    """Due diligence on one venue: dated, sourced facts; what is unknown is ``Unavailable``.
+
+    Attributes:
+        key: Venue key, such as ``binance``.
+        name: Its name.
+        type: ``exchange`` or ``protocol``.
+        status: ``active``, ``closed`` or ``compromised``; the last two are a hard stop.
+        facts: Fact name to its sourced value.
+        rules: Dated trading rules (funding, margin formula, fees, lot defaults) as read.
+    """
+
+    key: str
+    name: str
+    type: str
+    status: str
+    facts: Mapping[str, Sourced[Any] | Unavailable]
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueScore:
+    """A venue's due-diligence score and the cap that follows from it.
+
+    Attributes:
+        venue: Venue key.
+        score: From 0 to 100.
+        parts: Component to points, as documented in ``docs/concepts/venues.md``.
+        cap: Largest share of the portfolio's value that may lie there as collateral and unrealised profit.
+        reasons: One line for each point lost, and each unknown.
+    """
+
+    venue: str
+    score: float
+    parts: Mapping[str, float]
+    cap: float
+    reasons: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""The same code against recorded markets."""

@@ -1,0 +1,1 @@
+"""What keeps it alive: tiers, liquidation, and collateral that keeps a promise."""

@@ -1,0 +1,1 @@
+"""The decision: objective, limits, cost, solver, explanation."""

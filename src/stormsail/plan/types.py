@@ -1,0 +1,277 @@
+"""The plan: a decision one can read, question and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from stormsail.audit.tolerance import Tolerance
+from stormsail.audit.types import ExposureReport
+from stormsail.core import Contract, Finding, Portfolio, Tenor, Unavailable
+from stormsail.forecast.types import MaybeCarry
+from stormsail.instruments.types import Route, Shortlist, VenueScore
+from stormsail.margin.types import CollateralRequirement, MarginMode, MaybeLiquidation
+from stormsail.ratio.types import Contest, MaybeEffectiveness
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order of the plan: sell ``quantity`` contract units.
+
+    Attributes:
+        contract: What is shorted.
+        quantity: Contract units, positive, a multiple of the lot.
+        price: Reference price (last close known), a multiple of the tick.
+        notional: ``contract.notional(quantity, price)`` in quote currency.
+        protects: Assets it protects; ``portfolio`` for a proxy of the whole.
+        route: Direct, proxy, ...
+        fee: Taker fee of opening, in quote currency.
+        slippage: Expected slippage of opening, in quote currency; unavailable without book and volume.
+    """
+
+    contract: Contract
+    quantity: Decimal
+    price: Decimal
+    notional: Decimal
+    protects: tuple[str, ...]
+    route: Route
+    fee: Decimal
+    slippage: Decimal | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class PositionMargin:
+    """What keeps one short alive.
+
+    Attributes:
+        contract: Contract id.
+        collateral: Collateral behind it (its share, under cross margin).
+        initial: Initial margin at the leverage ``notional / collateral``.
+        maintenance: Maintenance margin at the reference price.
+        liquidation: Where it is liquidated, alone, with its share of collateral.
+        rise: Rise to that price, as a fraction; ``inf`` if it cannot be liquidated.
+        requirement: The collateral rule applied to it alone.
+    """
+
+    contract: str
+    collateral: Decimal
+    initial: Decimal
+    maintenance: Decimal
+    liquidation: MaybeLiquidation
+    rise: float
+    requirement: CollateralRequirement
+
+
+@dataclass(frozen=True, slots=True)
+class VenueMargin:
+    """The account at one venue.
+
+    Attributes:
+        venue: Venue key.
+        mode: Isolated or cross.
+        notional: Short notional there.
+        collateral: Cash to post.
+        cap: Most that may lie there, from due diligence.
+        rise: Common rise of all its shorts at which the account is liquidated.
+        requirement: The collateral rule applied to the venue's book as a whole.
+        positions: Its shorts.
+    """
+
+    venue: str
+    mode: MarginMode
+    notional: Decimal
+    collateral: Decimal
+    cap: Decimal
+    rise: float
+    requirement: CollateralRequirement
+    positions: tuple[PositionMargin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the hedge costs over the horizon, in quote currency; received is positive, paid is negative.
+
+    Attributes:
+        funding: Expected funding of perpetuals.
+        funding_low: Funding in the worst 5 %.
+        basis: Convergence of dated contracts, locked at today's prices.
+        fees: Opening and closing fees (negative).
+        slippage: Opening and closing slippage (negative); unavailable parts are left out and named in ``notes``.
+        total: Sum of the expected parts.
+        total_low: The same with ``funding_low``.
+        by_contract: Contract id to (funding, basis, fees, slippage).
+        notes: What rests on an assumption or is unavailable.
+    """
+
+    funding: float
+    funding_low: float
+    basis: float
+    fees: float
+    slippage: float
+    total: float
+    total_low: float
+    by_contract: Mapping[str, tuple[float, float, float, float]]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Insurance:
+    """The hedge read as an insurance policy.
+
+    Attributes:
+        premium: Expected cost over the horizon (negative: the holder is paid), in quote currency.
+        premium_rate: The same as a yearly fraction of the protected value.
+        deductible: Loss the holder bears himself when the market falls by ``survive``.
+        cover: What the hedge pays then.
+        es_99_unhedged, es_99_hedged: Mean loss in the worst 1 % of horizons, bootstrapped; positive is a loss.
+        method: How the worst cases were made.
+    """
+
+    premium: float
+    premium_rate: float
+    deductible: float
+    cover: float
+    es_99_unhedged: float
+    es_99_hedged: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureMode:
+    """Something the hedge still fails against.
+
+    Attributes:
+        name: Short name.
+        what: What happens, in one or two lines with the figures.
+        loss: Loss in quote currency if it happens; unavailable if it cannot be said.
+        mitigation: What the plan does, or the holder can do.
+    """
+
+    name: str
+    what: str
+    loss: float | Unavailable
+    mitigation: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenorAdvice:
+    """Perpetual or dated, with the reason."""
+
+    tenor: Tenor
+    perpetual: MaybeCarry
+    dated: MaybeCarry
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is protected and what is not, per asset, in quote currency.
+
+    Attributes:
+        asset: Symbol.
+        value: Value held.
+        wanted: Value that was to be protected.
+        direct: Protected by a contract on the asset itself.
+        proxy: Protected by a proxy or basket, at the asset's ratio.
+        uncovered: ``value - direct - proxy`` (never below 0).
+        reason: Why something was left out, or an empty string.
+    """
+
+    asset: str
+    value: float
+    wanted: float
+    direct: float
+    proxy: float
+    uncovered: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The plan's weights held through the past: hedged against unhedged cumulative value, starting at 1.
+
+    Attributes:
+        times: ISO dates.
+        unhedged, hedged: Same length as ``times``.
+        effectiveness: Of this book in that window (in sample for the weights, and said so).
+    """
+
+    times: tuple[str, ...]
+    unhedged: tuple[float, ...]
+    hedged: tuple[float, ...]
+    effectiveness: MaybeEffectiveness
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """Quantiles over time of the rise of the short book, for the collateral plot.
+
+    Attributes:
+        hours: Hours from now.
+        quantiles: Level to the running-maximum rise at each hour.
+        liquidation_rise: Rise that liquidates the book (``inf`` if none).
+    """
+
+    hours: tuple[float, ...]
+    quantiles: Mapping[float, tuple[float, ...]]
+    liquidation_rise: float
+
+
+@dataclass(frozen=True, slots=True)
+class HedgePlan:
+    """The whole decision. See ``docs/reference/plan-file.md`` for its file form.
+
+    Attributes:
+        as_of: Moment of the decision.
+        data_end: Last moment of the data behind it.
+        source: Name of the market data.
+        portfolio: What is held.
+        tolerance: What was asked for.
+        exposure: What it could lose.
+        shortlist: What could hedge it.
+        contests: The walk-forward tables; the first is the whole portfolio's.
+        advice: Perpetual or dated.
+        orders: What to do.
+        margins: Collateral per venue.
+        cost: What it costs or earns.
+        insurance: The same as a policy.
+        failures: What it still fails against.
+        coverage: What is protected, per asset.
+        effectiveness: Out of sample, of the planned hedge; and of naive ratio 1 with the same instruments.
+        effectiveness_naive: See above.
+        binding: Limits that held the plan back, with the figure of each.
+        venues: Due-diligence score of each venue considered.
+        history: The book held through the past.
+        fans: One collateral fan per venue.
+        findings: Everything noticed on the way.
+        origins: Dotted path of a figure to where it came from.
+    """
+
+    as_of: datetime
+    data_end: datetime
+    source: str
+    portfolio: Portfolio
+    tolerance: Tolerance
+    exposure: ExposureReport
+    shortlist: Shortlist
+    contests: tuple[Contest, ...]
+    advice: TenorAdvice
+    orders: tuple[Order, ...]
+    margins: tuple[VenueMargin, ...]
+    cost: Cost
+    insurance: Insurance
+    failures: tuple[FailureMode, ...]
+    coverage: tuple[Coverage, ...]
+    effectiveness: MaybeEffectiveness
+    effectiveness_naive: MaybeEffectiveness
+    binding: tuple[str, ...]
+    venues: tuple[VenueScore, ...]
+    history: History | Unavailable
+    fans: Mapping[str, Fan]
+    findings: tuple[Finding, ...]
+    origins: Mapping[str, str]
+    schema_version: int = SCHEMA_VERSION

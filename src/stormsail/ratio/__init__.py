@@ -1,0 +1,1 @@
+"""How much: hedge ratios, their errors, and the contest between them."""

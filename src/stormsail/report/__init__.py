@@ -1,0 +1,1 @@
+"""Show it, prove it: text, figures, one self-contained page."""
