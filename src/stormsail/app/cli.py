@@ -1,0 +1,250 @@
+"""The command line: one function a verb; everything heavy is imported inside it, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stormsail.core.errors import StormsailError
+
+app = typer.Typer(
+    name="stormsail",
+    help="Protect a portfolio of altcoins by shorting futures against it, and keep that protection alive.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="List, fetch, import and verify market data.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+File = Annotated[
+    Path | None, typer.Argument(help="Portfolio: CSV, TOML or JSON. Default: the one named in stormsail.toml.")
+]
+AsOf = Annotated[str | None, typer.Option(help="Decide as of this date (its end, UTC). Default: the end of the data.")]
+Data = Annotated[
+    str | None,
+    typer.Option(envvar="STORMSAIL_DATA", help="Folder with market data. Default: the bundled sample."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file. Default: stormsail.toml.")]
+Coverage = Annotated[str | None, typer.Option(help="Share of the exposure to protect. Default: 50%.")]
+Survive = Annotated[str | None, typer.Option(help="Market move to survive, both ways. Default: 30%.")]
+Horizon = Annotated[str | None, typer.Option(help="How long protection is wanted. Default: 30d.")]
+Collateral = Annotated[str | None, typer.Option(help="Cash that can be posted. Default: as much as is needed.")]
+Floor = Annotated[str | None, typer.Option(help="Value the portfolio must keep after falling by --survive.")]
+Budget = Annotated[str | None, typer.Option(help="Largest acceptable expected cost over the horizon.")]
+Venues = Annotated[str | None, typer.Option(help="Venues that may be used, such as binance,bybit. Default: all.")]
+TopUp = Annotated[str | None, typer.Option(help="Time to notice and to post more collateral. Default: 24h.")]
+Chance = Annotated[str | None, typer.Option(help="Acceptable chance of liquidation in 30 days. Default: 1%.")]
+
+
+@app.command()
+def plan(
+    file: File = None,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    floor: Floor = None,
+    budget: Budget = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Isolated margin instead of cross.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="Write plan.json and report.html into this folder.")] = None,
+) -> None:
+    """Write a hedge plan: what to short, how much, where, at what cost.
+
+    The plan names the collateral each venue needs, its liquidation price, and what it fails against.
+    """
+    from stormsail.app import verbs
+
+    verbs.plan(_request(locals()), isolated=isolated, out=out)
+
+
+@app.command()
+def audit(
+    file: File = None, as_of: AsOf = None, data: Data = None, config: ConfigFile = None, json: Json = False
+) -> None:
+    """Show what a portfolio is exposed to.
+
+    Risk, betas to BTC, ETH and an alt index, up and down; concentration; days to exit.
+    """
+    from stormsail.app import verbs
+
+    verbs.audit(_request(locals()))
+
+
+@app.command()
+def choose(
+    file: File = None,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    horizon: Horizon = None,
+    venues: Venues = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Rank what could hedge it, with reasons.
+
+    For each coin and for the portfolio as a whole: own contracts, BTC, ETH, both, and a basket of alts.
+    """
+    from stormsail.app import verbs
+
+    verbs.choose(_request(locals()))
+
+
+@app.command()
+def size(
+    file: File = None,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    horizon: Horizon = None,
+    venues: Venues = None,
+    value: Annotated[str | None, typer.Option(help="With --beta: the notional to short against this value.")] = None,
+    beta: Annotated[str | None, typer.Option(help="With --value: beta to the hedging contract.")] = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Show how much to short, beside naive ratio 1.
+
+    Estimators compete out of sample on the portfolio; with --value and --beta: their product, exactly.
+    """
+    from stormsail.app import verbs
+
+    if value is not None or beta is not None:
+        verbs.size_by_beta(value, beta, as_json=json)
+    else:
+        verbs.size(_request(locals()))
+
+
+@app.command()
+def venues(
+    venue: Annotated[str | None, typer.Argument(help="One venue, in full.")] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Show due diligence on venues: score and cap.
+
+    Every fact has its source and date; one venue named is shown in full.
+    """
+    from stormsail.app import verbs
+
+    verbs.venues(venue, as_of=as_of, as_json=json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for plan.json and report.html.")] = Path("out/demo"),
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the report in a browser if there is one.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Plan for the bundled sample: no keys, no network."""
+    from stormsail.app import verbs
+
+    verbs.demo(out, show=show, as_json=json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write stormsail.toml and portfolio.csv.")] = Path(),
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A value, such as tolerance.coverage=60%.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of the configuration instead.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write a configuration and a portfolio template."""
+    from stormsail.app import setup
+
+    setup.init(folder, set_ or [], force=force, schema=schema, as_json=json)
+
+
+@app.command()
+def doctor(data: Data = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Check this installation and say what to mend."""
+    from stormsail.app import setup
+
+    raise typer.Exit(setup.doctor(data, config, as_json=json))
+
+
+@data_app.command("list")
+def data_list(
+    data: Data = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind: spot, perpetual, funding, ...")] = None,
+    asset: Annotated[str | None, typer.Option(help="Only this coin.")] = None,
+    json: Json = False,
+) -> None:
+    """List every series with its span."""
+    from stormsail.app import data_verbs
+
+    data_verbs.list_series(data, kind=kind, asset=asset, as_json=json)
+
+
+@data_app.command("verify")
+def data_verify(data: Data = None, as_of: AsOf = None, json: Json = False) -> None:
+    """Look for gaps, duplicates, stale series, redenominations, delistings and re-used tickers."""
+    from stormsail.app import data_verbs
+
+    data_verbs.verify(data, as_of=as_of, as_json=json)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    assets: Annotated[str, typer.Argument(help="Coins, such as SOL,ADA,ETH.")],
+    into: Annotated[Path, typer.Option(help="Store to write into.")] = Path("market-data"),
+    venue: Annotated[str, typer.Option(help="Venue to ask.")] = "binance",
+    start: Annotated[str | None, typer.Option(help="First day. Default: 400 days before the end.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last day. Default: now.")] = None,
+    kinds: Annotated[str, typer.Option(help="Kinds to fetch.")] = "spot,perpetual,mark,funding,book,tiers,contracts",
+    url: Annotated[str | None, typer.Option(hidden=True, help="Another address that speaks the protocol.")] = None,
+    json: Json = False,
+) -> None:
+    """Fetch public market data from a venue into a store (extra: live)."""
+    from stormsail.app import data_verbs
+
+    data_verbs.fetch(assets, into=into, venue=venue, start=start, end=end, kinds=kinds, url=url, as_json=json)
+
+
+@data_app.command("import")
+def data_import(
+    source: Annotated[Path, typer.Argument(help="Folder with market data files.")],
+    into: Annotated[Path, typer.Option(help="Store to write into.")] = Path("market-data"),
+    assets: Annotated[str | None, typer.Option(help="Only these coins.")] = None,
+    json: Json = False,
+) -> None:
+    """Copy a folder of data files into a store."""
+    from stormsail.app import data_verbs
+
+    data_verbs.import_folder(source, into=into, assets=assets, as_json=json)
+
+
+def _request(options: dict[str, Any]) -> Any:
+    from stormsail.app.request import Request
+
+    return Request.of(options)
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends with its own exit code and a cure."""
+    try:
+        app()
+    except StormsailError as error:
+        from stormsail.app.console import report_error
+
+        sys.exit(report_error(error, as_json="--json" in sys.argv))
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,157 @@
+"""The verbs along the path of the data: audit, choose, size, plan; and venues and demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormsail.app.console import out, print_json, progress, talk
+from stormsail.core import InputError, exact, nearest
+from stormsail.core.plain import to_plain
+
+if TYPE_CHECKING:
+    from stormsail.app.request import Request
+    from stormsail.plan.types import HedgePlan
+
+
+def audit(request: Request) -> None:
+    """Print the exposure of a portfolio."""
+    portfolio = request.portfolio()
+    report = request.workbench().audit(portfolio)
+    if request.as_json:
+        print_json(to_plain(report))
+        return
+    from stormsail.report.text_audit import print_audit
+
+    print_audit(out(), report)
+
+
+def choose(request: Request) -> None:
+    """Print the ranking of what could hedge a portfolio."""
+    shortlist = request.workbench().choose(request.portfolio(), request.tolerance())
+    if request.as_json:
+        print_json(to_plain(shortlist))
+        return
+    from stormsail.report.text_choose import print_shortlist
+
+    print_shortlist(out(), shortlist)
+
+
+def size(request: Request) -> None:
+    """Print the contest of the estimators for a portfolio."""
+    contests = request.workbench().size(request.portfolio(), request.tolerance())
+    if request.as_json:
+        print_json(to_plain(contests))
+        return
+    from stormsail.report.text_size import print_contests
+
+    print_contests(out(), contests)
+
+
+def size_by_beta(value: str | None, beta: str | None, *, as_json: bool) -> None:
+    """Print the notional to short against a value with a known beta, exactly, and what a 10 % fall does at ratio 1."""
+    from stormsail.ratio.worked import beta_hedge_notional, hedged_fall
+
+    if value is None or beta is None:
+        raise InputError("--value and --beta belong together", cure="give both", where="size")
+    spot, slope = _amount(value, "--value"), _amount(beta, "--beta")
+    notional = beta_hedge_notional(spot, slope)
+    fall = hedged_fall(spot, Decimal(1), Decimal("0.1"))
+    if as_json:
+        print_json({"value": to_plain(spot), "beta": to_plain(slope), "short_notional": to_plain(notional),
+                    "fall_of_10_percent_at_ratio_1": to_plain(fall)})  # fmt: skip
+        return
+    console = out()
+    console.print(f"Short {notional:,f} against {spot:,f} of spot with beta {slope:f}.", markup=False)
+    console.print(
+        f"At ratio 1 a fall of 10 % loses {-fall.spot:,f} on spot and gains {fall.short:,f} on the short.", markup=False
+    )
+
+
+def plan(request: Request, *, isolated: bool, out: Path | None) -> None:
+    """Make a plan, print it, and write plan.json and report.html when a folder is named."""
+    from stormsail.margin.types import MarginMode
+
+    portfolio, tolerance, bench = request.portfolio(), request.tolerance(), request.workbench()
+    with progress("planning", quiet=request.as_json) as step:
+        made = bench.plan(
+            portfolio, tolerance, progress=step, mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS
+        )
+    _show_plan(made, as_json=request.as_json, folder=out)
+
+
+def demo(folder: Path, *, show: bool, as_json: bool) -> None:
+    """Plan for the sample portfolio on the bundled data."""
+    from stormsail.app.api import Workbench, sample_portfolio
+    from stormsail.audit.tolerance import Tolerance
+
+    bench = Workbench.open()
+    talk().print(f"Sample portfolio on {bench.source.name}, as of {bench.as_of:%Y-%m-%d %H:%M} UTC", markup=False)
+    with progress("planning", quiet=as_json) as step:
+        made = bench.plan(sample_portfolio(), Tolerance(), progress=step)
+    _show_plan(made, as_json=as_json, folder=folder)
+    report = folder / "report.html"
+    if (
+        show
+        and not as_json
+        and sys.stdout.isatty()
+        and (os.environ.get("DISPLAY") or sys.platform in ("darwin", "win32"))
+    ):
+        import webbrowser
+
+        webbrowser.open(report.resolve().as_uri())
+
+
+def venues(key: str | None, *, as_of: str | None, as_json: bool) -> None:
+    """Print due diligence: all venues with score and cap, or one in full."""
+    from datetime import UTC, datetime
+
+    from stormsail.adapters.files.venue_files import load_venues
+    from stormsail.app.api import parse_as_of
+    from stormsail.instruments.diligence import score
+
+    records = load_venues()
+    if key is not None and key.lower() not in records:
+        near = nearest(key, (k.upper() for k in records))
+        hint = f"did you mean {near[0].lower()}?" if near else "known: " + ", ".join(sorted(records))
+        raise InputError(f"no record of a venue {key!r}", cure=hint, where="VENUE")
+    day = (parse_as_of(as_of) if as_of else datetime.now(UTC)).date()
+    chosen = {k: r for k, r in records.items() if key is None or k == key.lower()}
+    scores = tuple(sorted((score(r, day) for r in chosen.values()), key=lambda s: (-s.score, s.venue)))
+    if as_json:
+        print_json({"as_of": to_plain(day), "scores": to_plain(scores), "venues": to_plain(chosen)})
+        return
+    from stormsail.report.text_venues import print_venues
+
+    print_venues(out(), chosen, scores)
+
+
+def _show_plan(made: HedgePlan, *, as_json: bool, folder: Path | None) -> None:
+    from stormsail.adapters.files.plan_file import plan_to_dict, write_plan
+
+    content: dict[str, Any] = plan_to_dict(made)
+    if folder is not None:
+        from stormsail.report.html import plan_html
+
+        folder.mkdir(parents=True, exist_ok=True)
+        write_plan(made, folder / "plan.json")
+        (folder / "report.html").write_text(plan_html(made, digest=content["digest"]), encoding="utf-8")
+    if as_json:
+        print_json(content)
+    else:
+        from stormsail.report.text_plan import print_plan
+
+        print_plan(out(), made)
+    if folder is not None:
+        talk().print(f"Plan file: {folder / 'plan.json'}", markup=False, soft_wrap=True)
+        talk().print(f"Report:    {folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _amount(text: str, where: str) -> Decimal:
+    try:
+        return exact(text.replace("_", ""))
+    except ValueError as error:
+        raise InputError(str(error), cure="write a number such as 50000 or 1.5", where=where) from error
