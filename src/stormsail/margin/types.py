@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -92,12 +93,15 @@ class UpMove:
         move: Rise as a fraction of today's price.
         detail: Parameters and sample, in one line.
         n: Observations behind it.
+        exceed: Chance that the rise within one top-up span reaches a given level, by this method; ``None`` where the
+            method has no such chance (``survive``) and in a finished requirement, which holds plain data only.
     """
 
     method: str
     move: float
     detail: str
     n: int
+    exceed: Callable[[float], float] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

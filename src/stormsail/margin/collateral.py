@@ -1,0 +1,96 @@
+"""The collateral that keeps a promise: the largest rise any method wants survived, turned into a margin.
+
+A linear short with collateral ``m`` per unit of notional is liquidated at the rise ``b`` where
+``m - b = mmr (1 + b)``, so surviving ``b`` takes ``m = b + mmr (1 + b)`` (Alexander, Deng and Zou 2023, "Hedging with
+automatic liquidation and leverage selection on bitcoin futures", the same event). ``b`` is the largest rise that the
+methods of :mod:`stormsail.margin.rise` name for the chance allowed in one top-up span.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stormsail.core import InputError
+from stormsail.margin.types import CollateralRequirement, Promise, UpMove
+
+
+def survive(promise: Promise) -> UpMove:
+    """The rise the holder asked to survive, whatever the statistics say."""
+    return UpMove("survive", promise.survive, "asked for", 0)
+
+
+def allowance(
+    *, funding_cap: float, interval_hours: float, hours: float, fee: float = 0.0, haircut: float = 0.0
+) -> float:
+    """Extra collateral per unit of notional: funding at its cap against the short until the top-up, the closing fee,
+    and the collateral's own haircut, all as fractions.
+
+    ``|funding_cap| * ceil(hours / interval_hours) + fee + haircut``.
+
+    >>> round(allowance(funding_cap=0.003, interval_hours=8, hours=24, fee=0.0005), 6)
+    0.0095
+    """
+    return abs(funding_cap) * math.ceil(hours / interval_hours) + fee + haircut
+
+
+def margin_for(move: float, maintenance_rate: float, extras: float = 0.0) -> float:
+    """Collateral per unit of notional that survives a rise: ``b + mmr (1 + b) + extras``.
+
+    >>> round(margin_for(0.30, 0.01), 6)
+    0.313
+    """
+    return move + maintenance_rate * (1.0 + move) + extras
+
+
+def collateral_requirement(
+    subject: str,
+    methods: Sequence[UpMove],
+    promise: Promise,
+    maintenance_rate: float,
+    extras: float = 0.0,
+) -> CollateralRequirement:
+    """Collateral per unit of short notional that keeps ``promise``: the largest of the methods decides.
+
+    Args:
+        subject: Contract id, or the name of a book.
+        methods: What each method wants survived; the promise's own ``survive`` is added if it is not among them.
+        promise: Chance, horizon, top-up span, and the rise to survive in any case.
+        maintenance_rate: Maintenance rate at the liquidation price.
+        extras: See :func:`allowance`.
+
+    Returns:
+        The requirement; ``chance`` holds, by method, the chance that the chosen rise is reached within one top-up span.
+
+    Raises:
+        InputError: If a method's rise is not a finite number at or above 0.
+
+    >>> from datetime import timedelta
+    >>> p = Promise(0.01, timedelta(days=30), timedelta(days=1), 0.30)
+    >>> r = collateral_requirement("x", [UpMove("floor", 0.25, "", 0)], p, 0.01)
+    >>> r.decided_by, round(r.rate, 4)
+    ('survive', 0.313)
+    """
+    wanted = list(methods)
+    if all(m.method != "survive" for m in wanted):
+        wanted.append(survive(promise))
+    for method in wanted:
+        if not (math.isfinite(method.move) and method.move >= 0):
+            raise InputError(
+                f"method {method.method} gives a rise of {method.move}",
+                cure="leave the method out, or give it enough history",
+                where=subject,
+            )
+    ordered = sorted(wanted, key=lambda m: (-m.move, m.method))
+    top = ordered[0]
+    return CollateralRequirement(
+        subject=subject,
+        move=top.move,
+        decided_by=top.method,
+        methods=tuple(replace(m, exceed=None) for m in ordered),
+        maintenance_rate=maintenance_rate,
+        rate=margin_for(top.move, maintenance_rate, extras),
+        extras=extras,
+        chance=tuple((m.method, float(m.exceed(top.move))) for m in ordered if m.exceed is not None),
+    )
