@@ -1,0 +1,67 @@
+"""How long it would take to sell."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from stormsail.core import Estimate, Maybe, Unavailable
+
+VOLUME_DAYS = 30
+MIN_VOLUME_DAYS = 10
+WHOLE_DAY = 0.8
+
+
+def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, origin: str) -> Maybe:
+    """Median quote volume of a day over the last 30 days, in the quote currency.
+
+    Days are 24 hours counted back from ``as_of``. A day counts if at least 80 % of its bars carry a volume; ten such
+    days are needed. The error is the one of a median under a normal law, ``1.2533 sd / sqrt(n)``.
+
+    Args:
+        bars: Bars with ``known_at`` and ``quote_volume``.
+        as_of: Moment of the audit; later bars are not read.
+        bar: Length of a bar; ``None`` means a day.
+        origin: Name of the series, for the method.
+    """
+    per_day = max(round(timedelta(days=1) / (bar or timedelta(days=1))), 1)
+    recent = bars.filter(
+        (pl.col("known_at") > as_of - timedelta(days=VOLUME_DAYS))
+        & (pl.col("known_at") <= as_of)
+        & pl.col("quote_volume").is_finite()
+    )
+    age = (pl.lit(as_of) - pl.col("known_at")).dt.total_microseconds() // 86_400_000_000
+    days = (
+        recent.group_by(age.alias("age"))
+        .agg(pl.col("quote_volume").sum(), pl.len().alias("bars"))
+        .filter(pl.col("bars") >= WHOLE_DAY * per_day)
+        .sort("age")
+    )
+    if days.height < MIN_VOLUME_DAYS:
+        return Unavailable(f"{origin}: {days.height} of {VOLUME_DAYS} days have a volume, {MIN_VOLUME_DAYS} are needed")
+    volume = days["quote_volume"].to_numpy()
+    first, last = as_of - timedelta(days=VOLUME_DAYS), as_of
+    return Estimate(
+        float(days["quote_volume"].median()),  # type: ignore[arg-type]  # a median of floats that is never empty here
+        1.2533141373155 * float(volume.std(ddof=1)) / len(volume) ** 0.5,
+        len(volume),
+        f"{first:%Y-%m-%d}..{last:%Y-%m-%d} 1d",
+        f"median daily quote volume of {origin}",
+    )
+
+
+def days_to_exit(value: float, volume: Maybe, share: float) -> Maybe:
+    """Days to sell ``value`` when no more than ``share`` of a day's volume is taken: ``value / (share volume)``.
+
+    >>> v = Estimate(2_000_000.0, 200_000.0, 30, "demo", "median")
+    >>> days_to_exit(1_000_000, v, 0.1).value
+    5.0
+    """
+    if isinstance(volume, Unavailable):
+        return Unavailable(f"volume is unavailable ({volume.reason})")
+    if volume.value <= 0:
+        return Unavailable("nothing was traded on a median day")
+    days = value / (share * volume.value)
+    error = None if volume.error is None else days * volume.error / volume.value
+    return Estimate(days, error, volume.n, volume.window, f"value / ({share:g} x {volume.method})")
