@@ -134,8 +134,12 @@ def conform(frame: pl.DataFrame, kind: Kind, *, where: str) -> pl.DataFrame:
 class SeriesKey:
     """Names one series: its kind, the venue, and the venue's own symbol (spot: the coin).
 
+    Where a source holds several series of one thing, the symbol carries a suffix after ``@`` that tells them apart.
+
     >>> str(SeriesKey(Kind.PERPETUAL, "binance", "BTCUSDT"))
     'perpetual/binance/BTCUSDT'
+    >>> SeriesKey(Kind.PERPETUAL, "binance", "BTCUSDT@4h").contract
+    'BTCUSDT'
     """
 
     kind: Kind
@@ -144,6 +148,11 @@ class SeriesKey:
 
     def __str__(self) -> str:
         return f"{self.kind.value}/{self.venue}/{self.symbol}"
+
+    @property
+    def contract(self) -> str:
+        """The venue's symbol without the suffix that tells several series of it apart."""
+        return self.symbol.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True, order=True)
