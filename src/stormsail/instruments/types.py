@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from stormsail.core import Contract, Finding, Sourced, Unavailable
+from stormsail.core import Contract, Evidence, Finding, Sourced, Unavailable
 from stormsail.forecast.types import MaybeCarry
 from stormsail.ratio.types import MaybeEffectiveness
 
@@ -95,6 +96,25 @@ class Shortlist:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """One trading rule of a venue, in force from a date until the next of its name.
+
+    Attributes:
+        name: ``funding``, ``fees``, ``settlement``, ``margin`` or ``defaults``.
+        effective_from: First day in force, as far as the source says.
+        source: Page it was read on.
+        evidence: How well it is known.
+        values: Its content, with the keys that :data:`stormsail.instruments.venues.RULES` lists.
+    """
+
+    name: str
+    effective_from: date
+    source: str
+    evidence: Evidence
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class VenueRecord:
     """Due diligence on one venue: dated, sourced facts; what is unknown is ``Unavailable``.
 
@@ -102,9 +122,10 @@ class VenueRecord:
         key: Venue key, such as ``binance``.
         name: Its name.
         type: ``exchange`` or ``protocol``.
-        status: ``active``, ``closed`` or ``compromised``; the last two are a hard stop.
-        facts: Fact name to its sourced value.
-        rules: Dated trading rules (funding, margin formula, fees, lot defaults) as read.
+        status: Latest known of ``active``, ``closed`` or ``compromised``; the last two are a hard stop.
+        facts: Fact name to its latest sourced value.
+        rules: Rule name to its versions, by rising ``effective_from``.
+        earlier: Fact name to older values, by rising date; ``known`` reads them for a moment in the past.
     """
 
     key: str
@@ -112,7 +133,26 @@ class VenueRecord:
     type: str
     status: str
     facts: Mapping[str, Sourced[Any] | Unavailable]
-    rules: Mapping[str, Any]
+    rules: Mapping[str, tuple[Rule, ...]]
+    earlier: Mapping[str, tuple[Sourced[Any], ...]] = field(default_factory=dict)
+
+    def known(self, name: str, on: date) -> Sourced[Any] | Unavailable:
+        """The fact as it was known on a day: the newest value dated not after it."""
+        latest = self.facts.get(name, Unavailable(f"{name} is not recorded for {self.key}"))
+        if isinstance(latest, Unavailable):
+            return latest
+        versions: tuple[Sourced[Any], ...] = (*self.earlier.get(name, ()), latest)
+        for fact in reversed(versions):
+            if fact.as_of <= on:
+                return fact
+        return Unavailable(f"nothing was known of {name} on {on}")
+
+    def rule(self, name: str, on: date) -> Rule | Unavailable:
+        """The rule in force on a day; before the first dated version, that version (its date tells)."""
+        versions = self.rules.get(name, ())
+        if not versions:
+            return Unavailable(f"no {name} rule is recorded for {self.key}")
+        return next((rule for rule in reversed(versions) if rule.effective_from <= on), versions[0])
 
 
 @dataclass(frozen=True, slots=True)
