@@ -3,16 +3,23 @@
 A linear short with collateral ``m`` per unit of notional is liquidated at the rise ``b`` where
 ``m - b = mmr (1 + b)``, so surviving ``b`` takes ``m = b + mmr (1 + b)`` (Alexander, Deng and Zou 2023, "Hedging with
 automatic liquidation and leverage selection on bitcoin futures", the same event). ``b`` is the largest rise that the
-methods of :mod:`stormsail.margin.rise` name for the chance allowed in one top-up span.
+five methods (:mod:`stormsail.margin.rise`, ``tail``, ``floor``) name for the chance allowed in one top-up span.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from stormsail.core import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from stormsail.core import Finding, InputError, Trouble, Unavailable
+from stormsail.margin.floor import RiseClass, floor_rise
+from stormsail.margin.moves import Moves
+from stormsail.margin.rise import ENOUGH, bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
+from stormsail.margin.tail import block_maxima, pareto_tail
 from stormsail.margin.types import CollateralRequirement, Promise, UpMove
 
 
@@ -94,3 +101,50 @@ def collateral_requirement(
         extras=extras,
         chance=tuple((m.method, float(m.exceed(top.move))) for m in ordered if m.exceed is not None),
     )
+
+
+def standard_methods(
+    subject: str,
+    moves: Moves | Unavailable,
+    kind: RiseClass | Mapping[str, float],
+    promise: Promise,
+    *,
+    simulated: NDArray[np.float64] | None = None,
+    simulation: str = "",
+    paths: int = 10_000,
+    seed: int = 20_250_831,
+) -> tuple[tuple[UpMove, ...], tuple[Finding, ...]]:
+    """Every method that the history at hand can carry, and a finding for each that it cannot.
+
+    Args:
+        subject: Contract id, or the name of a book.
+        moves: Bar moves of the contract or book (:func:`~stormsail.margin.moves.bar_moves`), known at the decision.
+        kind: Row of the floor table, or weights by row for a book.
+        promise: The promise to keep.
+        simulated: Largest simulated rises within one top-up span, for method 3.
+        simulation: The model behind them, in one line.
+        paths: Bootstrap paths.
+        seed: Key of bootstrap and refits.
+    """
+    alpha, span = promise.alpha_per_top_up, promise.top_up
+    found: list[UpMove] = [survive(promise), floor_rise(kind, span, alpha)]
+    findings: list[Finding] = []
+
+    def add(result: UpMove | Unavailable) -> None:
+        if isinstance(result, Unavailable):
+            cure = "the floor table and the other methods decide"
+            findings.append(Finding(Trouble.UNAVAILABLE, f"collateral {subject}", result.reason, cure))
+        else:
+            found.append(result)
+
+    if simulated is not None:
+        found.append(from_simulation(simulated, alpha, simulation))
+    if isinstance(moves, Unavailable):
+        add(moves)
+        return tuple(found), tuple(findings)
+    sigma = ewma_sigma_daily(moves)
+    add(sigma if isinstance(sigma, Unavailable) else reflection(sigma, span, alpha))
+    add(bootstrap_rise(moves, span, alpha, paths=paths, seed=seed))
+    if moves.history >= ENOUGH:
+        add(pareto_tail(block_maxima(moves, span), alpha, seed=seed))
+    return tuple(found), tuple(findings)

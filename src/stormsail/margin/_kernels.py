@@ -1,0 +1,94 @@
+"""Compiled loops of this room: paths drawn from history, and running maxima."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@njit("float64[:](float64[:, :], float64[:], float64[:], float64)", cache=True)
+def path_maxima(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float) -> FloatArray:
+    """Largest high of each stationary-bootstrap path, relative to its start.
+
+    ``draws`` holds one uniform per path and step. Below ``restart`` it starts a new block, and the same number,
+    rescaled, says where; otherwise the block goes on, around the end of the sample.
+    """
+    paths, steps = draws.shape
+    n = highs.shape[0]
+    out = np.empty(paths)
+    for i in range(paths):
+        at = int(draws[i, 0] * n)
+        level = 1.0
+        top = 1.0
+        for j in range(steps):
+            if j > 0:
+                u = draws[i, j]
+                if u < restart:
+                    at = int(u / restart * n)
+                else:
+                    at += 1
+            if at >= n:
+                at = 0
+            reach = level * highs[at]
+            top = max(top, reach)
+            level *= closes[at]
+        out[i] = top - 1.0
+    return out
+
+
+@njit("float64[:, :](float64[:, :], float64[:], float64[:], float64)", cache=True)
+def path_running_maxima(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float) -> FloatArray:
+    """As :func:`path_maxima`, with the running maximum after every step: shape (steps, paths)."""
+    paths, steps = draws.shape
+    n = highs.shape[0]
+    out = np.empty((steps, paths))
+    for i in range(paths):
+        at = int(draws[i, 0] * n)
+        level = 1.0
+        top = 1.0
+        for j in range(steps):
+            if j > 0:
+                u = draws[i, j]
+                if u < restart:
+                    at = int(u / restart * n)
+                else:
+                    at += 1
+            if at >= n:
+                at = 0
+            reach = level * highs[at]
+            top = max(top, reach)
+            level *= closes[at]
+            out[j, i] = top - 1.0
+    return out
+
+
+@njit("float64[:](float64[:], float64[:], int64)", cache=True)
+def block_rises(highs: FloatArray, closes: FloatArray, steps: int) -> FloatArray:
+    """Largest rise within each full block of ``steps`` consecutive bars, from the close before it; NaN breaks a block.
+
+    ``highs`` and ``closes`` are ratios to the close before; NaN where that close is not one bar old.
+    """
+    n = highs.shape[0]
+    out = np.empty(n // steps)
+    count = 0
+    i = 0
+    while i + steps <= n:
+        level = 1.0
+        top = 1.0
+        whole = True
+        for j in range(i, i + steps):
+            if np.isnan(highs[j]) or np.isnan(closes[j]):
+                whole = False
+                i = j + 1
+                break
+            reach = level * highs[j]
+            top = max(top, reach)
+            level *= closes[j]
+        if whole:
+            out[count] = top - 1.0
+            count += 1
+            i += steps
+    return out[:count]

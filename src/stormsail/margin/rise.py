@@ -1,0 +1,140 @@
+"""How far a price may rise before more collateral can arrive, by five methods.
+
+Each method returns the rise ``b`` with ``P(max over the top-up span of high / price now - 1 >= b) <= alpha`` as it sees
+the world, and carries that chance for every other level. ``alpha`` is the chance per top-up span
+(:attr:`~stormsail.margin.types.Promise.alpha_per_top_up`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stormsail.core import InputError, Unavailable
+from stormsail.margin.moves import Moves
+from stormsail.margin.types import UpMove
+
+FloatArray = NDArray[np.float64]
+
+ENOUGH = timedelta(days=30)
+"""History below which a resampled past says nothing about a rare rise."""
+
+DAY = timedelta(days=1)
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha {alpha} is not a chance", cure="give a number between 0 and 1", where="alpha")
+
+
+def ewma_sigma_daily(moves: Moves, half_life: timedelta = timedelta(days=10)) -> float | Unavailable:
+    """Daily volatility now: root of the exponentially weighted mean square log move of a bar, scaled to a day."""
+    _, closes = moves.usable()
+    if moves.history < DAY:
+        return Unavailable("less than a day of bars")
+    squares = np.log(closes) ** 2
+    ages = np.arange(len(squares) - 1, -1, -1, dtype=np.float64)
+    weights = 0.5 ** (ages * (moves.bar / half_life))
+    return math.sqrt(float(squares @ weights / weights.sum()) * (DAY / moves.bar))
+
+
+def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> UpMove:
+    """Method 1, the reflection principle for driftless Brownian motion of the log price; a lower bound, thin-tailed.
+
+    ``P(max >= b) = 2 (1 - Phi(ln(1 + b) / (sigma sqrt(tau))))``, hence ``b = exp(sigma sqrt(tau) z) - 1`` with
+    ``z = Phi^-1(1 - alpha / 2)``. Source: Harrison 1985, "Brownian Motion and Stochastic Flow Systems", sec. 1.8.
+
+    >>> round(reflection(0.04, timedelta(days=1), 0.01).move, 4)
+    0.1085
+    """
+    from scipy.special import ndtr, ndtri
+
+    _check_alpha(alpha)
+    if not (math.isfinite(sigma_daily) and sigma_daily >= 0):
+        raise InputError(f"sigma {sigma_daily}", cure="give a finite volatility at or above 0", where="reflection")
+    spread = sigma_daily * math.sqrt(top_up / DAY)
+
+    def exceed(rise: float) -> float:
+        return 1.0 if rise <= 0 else 0.0 if spread == 0 else float(2.0 * ndtr(-math.log1p(rise) / spread))
+
+    move = math.expm1(spread * float(ndtri(1.0 - alpha / 2.0)))
+    return UpMove("reflection", move, f"sigma {sigma_daily:.4f} a day over {top_up / DAY:g} d", 0, exceed)
+
+
+def _share_at_or_above(ordered: FloatArray, rise: float) -> float:
+    """Share of a sorted sample at or above ``rise``, with one more added on the safe side: ``(k + 1) / (n + 1)``."""
+    above = len(ordered) - int(np.searchsorted(ordered, rise, side="left"))
+    return min(1.0, (above + 1) / (len(ordered) + 1))
+
+
+def _from_sample(method: str, maxima: FloatArray, alpha: float, detail: str, n: int) -> UpMove:
+    """The smallest sample value whose chance, as :func:`_share_at_or_above` counts it, stays within ``alpha``."""
+    ordered = np.sort(np.asarray(maxima, dtype=np.float64))
+    above = int(alpha * (len(ordered) + 1)) - 1
+    move = float(ordered[len(ordered) - max(above, 1)])
+    if above < 1:
+        detail += f"; the largest of {len(ordered)}, a chance of {alpha:.1e} is beyond them"
+    exceed: Callable[[float], float] = partial(_share_at_or_above, ordered)
+    return UpMove(method, max(0.0, move), detail, n, exceed)
+
+
+def draws(seed: int, paths: int, steps: int) -> FloatArray:
+    """Uniform numbers of the resampled paths, shape (paths, steps), from a counter-based generator."""
+    return np.random.Generator(np.random.Philox(key=seed)).random((paths, steps))
+
+
+def too_short(moves: Moves, method: str) -> Unavailable | None:
+    """Why the history is not enough to resample, or ``None`` if it is."""
+    if moves.history >= ENOUGH:
+        return None
+    days = moves.history / DAY
+    return Unavailable(f"{method}: {days:.1f} days of history, {ENOUGH / DAY:g} are needed")
+
+
+def bootstrap_rise(
+    moves: Moves,
+    top_up: timedelta,
+    alpha: float,
+    *,
+    paths: int = 10_000,
+    mean_block: timedelta = DAY,
+    seed: int = 20_250_831,
+) -> UpMove | Unavailable:
+    """Method 2: quantile of the largest high of paths drawn from the past in blocks.
+
+    Stationary bootstrap (Politis and Romano 1994): blocks of geometric length with the given mean, wrapped around the
+    sample, of pairs (high, close) over the previous close. Keeps volatility clusters as long as a block.
+
+    Returns:
+        The rise, or ``Unavailable`` with less than 30 days of usable bars.
+    """
+    from stormsail.margin._kernels import path_maxima
+
+    _check_alpha(alpha)
+    short = too_short(moves, "bootstrap")
+    if short is not None:
+        return short
+    highs, closes = moves.usable()
+    restart = min(1.0, moves.bar / mean_block)
+    maxima = path_maxima(draws(seed, paths, moves.steps(top_up)), highs, closes, restart)
+    detail = f"{paths} paths, mean block {mean_block / timedelta(hours=1):g} h, {moves.window}"
+    return _from_sample("bootstrap", maxima, alpha, detail, len(highs))
+
+
+def from_simulation(maxima: FloatArray, alpha: float, detail: str) -> UpMove:
+    """Method 3: quantile of simulated largest rises, such as those of a fitted GARCH with t innovations.
+
+    Args:
+        maxima: Shape (P,): largest rise of each simulated path within the top-up span.
+        alpha: Chance per top-up span.
+        detail: The model and its parameters, in one line.
+    """
+    _check_alpha(alpha)
+    if len(maxima) == 0 or not np.isfinite(maxima).all():
+        raise InputError("simulated rises are empty or not finite", cure="simulate again", where="simulation")
+    return _from_sample("simulation", maxima, alpha, detail, len(maxima))
