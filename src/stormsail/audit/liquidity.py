@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
+from stormsail.audit.measures import quantile_error
 from stormsail.core import Estimate, Maybe, Unavailable
 
 VOLUME_DAYS = 30
@@ -17,7 +19,7 @@ def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, ori
     """Median quote volume of a day over the last 30 days, in the quote currency.
 
     Days are 24 hours counted back from ``as_of``. A day counts if at least 80 % of its bars carry a volume; ten such
-    days are needed. The error is the one of a median under a normal law, ``1.2533 sd / sqrt(n)``.
+    days are needed. Error of the median: Maritz and Jarrett (1978), see :func:`~stormsail.audit.measures.quantile_error`.
 
     Args:
         bars: Bars with ``known_at`` and ``quote_volume``.
@@ -40,13 +42,13 @@ def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, ori
     )
     if days.height < MIN_VOLUME_DAYS:
         return Unavailable(f"{origin}: {days.height} of {VOLUME_DAYS} days have a volume, {MIN_VOLUME_DAYS} are needed")
-    volume = days["quote_volume"].to_numpy()
-    first, last = as_of - timedelta(days=VOLUME_DAYS), as_of
+    volume = np.sort(days["quote_volume"].to_numpy())
+    first = as_of - timedelta(days=VOLUME_DAYS)
     return Estimate(
-        float(days["quote_volume"].median()),  # type: ignore[arg-type]  # a median of floats that is never empty here
-        1.2533141373155 * float(volume.std(ddof=1)) / len(volume) ** 0.5,
+        float(np.median(volume)),
+        quantile_error(volume, 0.5),
         len(volume),
-        f"{first:%Y-%m-%d}..{last:%Y-%m-%d} 1d",
+        f"{first:%Y-%m-%d}..{as_of:%Y-%m-%d} 1d",
         f"median daily quote volume of {origin}",
     )
 
