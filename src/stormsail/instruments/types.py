@@ -141,11 +141,9 @@ class VenueRecord:
         latest = self.facts.get(name, Unavailable(f"{name} is not recorded for {self.key}"))
         if isinstance(latest, Unavailable):
             return latest
-        versions: tuple[Sourced[Any], ...] = (*self.earlier.get(name, ()), latest)
-        for fact in reversed(versions):
-            if fact.as_of <= on:
-                return fact
-        return Unavailable(f"nothing was known of {name} on {on}")
+        past: tuple[Sourced[Any], ...] = self.earlier.get(name, ())
+        versions = [fact for fact in (*past, latest) if fact.as_of <= on]
+        return versions[-1] if versions else Unavailable(f"nothing was known of {name} on {on}")
 
     def rule(self, name: str, on: date) -> Rule | Unavailable:
         """The rule in force on a day; before the first dated version, that version (its date tells)."""
