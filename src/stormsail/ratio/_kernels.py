@@ -166,3 +166,149 @@ def resampled_moments(values: FloatArray, indices: IntArray) -> tuple[FloatArray
             mean[d, j] /= length
             variance[d, j] = variance[d, j] / length - mean[d, j] * mean[d, j]
     return mean, variance
+
+
+@nb.njit(cache=True, nogil=True)
+def rolling_lane(returns: FloatArray, market: FloatArray, window: int, out: FloatArray, first: int, last: int) -> bool:
+    """Rolling slopes of columns ``first .. last-1`` into ``out`` (T, N); False, at once, if one of them has a hole.
+
+    Rows are cut into blocks of ``window``. A window is the end of one block and the start of the next; the moments of
+    both are running sums from their outer ends inwards, and are joined. Nothing is ever subtracted, so nothing drifts,
+    and each sum is taken about its first member, so levels do not cancel.
+    """
+    total = returns.shape[0]
+    lanes = last - first
+    tail_mean = np.zeros((window + 1, lanes))
+    tail_co = np.zeros((window + 1, lanes))
+    tail_x = np.zeros(window + 1)
+    tail_xx = np.zeros(window + 1)
+    anchor = np.empty(lanes)
+    sum_y = np.empty(lanes)
+    sum_xy = np.empty(lanes)
+    for start in range(0, total, window):
+        stop = min(total, start + window)
+        base = market[start]
+        for j in range(lanes):
+            anchor[j] = returns[start, first + j]
+            sum_y[j] = 0.0
+            sum_xy[j] = 0.0
+        sum_x = 0.0
+        sum_xx = 0.0
+        for t in range(start, stop):
+            head = t - start + 1
+            tail = window - head
+            u = market[t] - base
+            sum_x += u
+            sum_xx += u * u
+            mean_x = sum_x / head
+            weight = head * tail / window
+            gap = tail_x[tail] - base - mean_x
+            if start == 0:
+                weight = 0.0
+            spread = tail_xx[tail] + sum_xx - sum_x * mean_x + weight * gap * gap
+            scale = 1.0 / spread if spread > 0.0 else np.nan
+            lever = weight * gap
+            inverse = 1.0 / head
+            if start == 0 and tail > 0:
+                for j in range(lanes):
+                    v = returns[t, first + j] - anchor[j]
+                    sum_y[j] += v
+                    sum_xy[j] += u * v
+                    out[t, first + j] = np.nan
+            else:
+                for j in range(lanes):
+                    v = returns[t, first + j] - anchor[j]
+                    s = sum_y[j] + v
+                    p = sum_xy[j] + u * v
+                    sum_y[j] = s
+                    sum_xy[j] = p
+                    drop = tail_mean[tail, j] - anchor[j] - s * inverse
+                    out[t, first + j] = (tail_co[tail, j] + p - mean_x * s + lever * drop) * scale
+        for j in range(lanes):
+            if not np.isfinite(sum_xy[j]):
+                return False
+        if stop < total:
+            base = market[stop - 1]
+            for j in range(lanes):
+                anchor[j] = returns[stop - 1, first + j]
+                sum_y[j] = 0.0
+                sum_xy[j] = 0.0
+            sum_x = 0.0
+            sum_xx = 0.0
+            for t in range(stop - 1, start, -1):
+                count = stop - t
+                u = market[t] - base
+                sum_x += u
+                sum_xx += u * u
+                mean_x = sum_x / count
+                tail_x[count] = base + mean_x
+                tail_xx[count] = sum_xx - sum_x * mean_x
+                inverse = 1.0 / count
+                for j in range(lanes):
+                    v = returns[t, first + j] - anchor[j]
+                    s = sum_y[j] + v
+                    p = sum_xy[j] + u * v
+                    sum_y[j] = s
+                    sum_xy[j] = p
+                    tail_mean[count, j] = anchor[j] + s * inverse
+                    tail_co[count, j] = p - mean_x * s
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _gather(y: FloatArray, market: FloatArray, at: int, step: int, length: int, moments: FloatArray) -> None:
+    """Running count, means and centred moments of the known pairs from ``at`` on; ``moments`` (length + 1, 5)."""
+    moments[0] = 0.0
+    n = 0.0
+    base_x = base_y = sum_x = sum_y = sum_xx = sum_xy = 0.0
+    for i in range(length):
+        a = market[at + step * i]
+        b = y[at + step * i]
+        if np.isfinite(a) and np.isfinite(b):
+            if n == 0.0:
+                base_x = a
+                base_y = b
+            n += 1.0
+            u = a - base_x
+            v = b - base_y
+            sum_x += u
+            sum_y += v
+            sum_xx += u * u
+            sum_xy += u * v
+        row = moments[i + 1]
+        row[0] = n
+        if n > 0.0:
+            row[1] = base_x + sum_x / n
+            row[2] = base_y + sum_y / n
+            row[3] = sum_xx - sum_x * sum_x / n
+            row[4] = sum_xy - sum_x * sum_y / n
+        else:
+            row[1:] = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def rolling_sparse(y: FloatArray, market: FloatArray, window: int, least: int, out: FloatArray) -> None:
+    """Rolling slopes of one column with holes: rows in which both are known count; (T,) and (T,) -> ``out`` (T,).
+
+    The same joining of two running sums as in :func:`rolling_lane`, with a count of its own.
+    """
+    total = y.shape[0]
+    head = np.zeros((window + 1, 5))
+    tail = np.zeros((window + 1, 5))
+    for start in range(0, total, window):
+        length = min(window, total - start)
+        _gather(y, market, start, 1, length, head)
+        for t in range(start, start + length):
+            h = head[t - start + 1]
+            k = tail[window - (t - start + 1)]
+            n = h[0] + k[0]
+            out[t] = np.nan
+            if n >= least and n > 0.0:
+                weight = h[0] * k[0] / n
+                gap = k[1] - h[1]
+                spread = h[3] + k[3] + weight * gap * gap
+                if spread > 0.0:
+                    out[t] = (h[4] + k[4] + weight * gap * (k[2] - h[2])) / spread
+        if length == window:
+            _gather(y, market, start + window - 1, -1, window - 1, tail)
+            tail[window] = 0.0

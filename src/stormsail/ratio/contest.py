@@ -77,7 +77,8 @@ def losses(hedged: FloatArray, loss: Loss = "variance") -> FloatArray:
     (Rockafellar & Uryasev 2000, equation 4), whose mean is the expected shortfall.
     """
     if loss == "variance":
-        return np.square(hedged - hedged.mean())
+        squares: FloatArray = np.square(hedged - hedged.mean())
+        return squares
     var = -float(np.quantile(hedged, 0.05))
     return np.asarray(var + np.maximum(0.0, -hedged - var) / 0.05, dtype=np.float64)
 
