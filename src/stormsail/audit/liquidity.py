@@ -19,7 +19,7 @@ def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, ori
     """Median quote volume of a day over the last 30 days, in the quote currency.
 
     Days are 24 hours counted back from ``as_of``. A day counts if at least 80 % of its bars carry a volume; ten such
-    days are needed. Error of the median: Maritz and Jarrett (1978), see :func:`~stormsail.audit.measures.quantile_error`.
+    days are needed. Error of the median: Maritz and Jarrett (1978).
 
     Args:
         bars: Bars with ``known_at`` and ``quote_volume``.
