@@ -16,11 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core import Finding, InputError, Trouble, Unavailable
-from stormsail.margin.floor import RiseClass, floor_rise
+from stormsail.margin.floor import SETTLED, RiseClass, floor_rise
 from stormsail.margin.moves import Moves
 from stormsail.margin.rise import ENOUGH, bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
 from stormsail.margin.tail import block_maxima, pareto_tail
 from stormsail.margin.types import CollateralRequirement, Promise, UpMove
+
+__all__ = [
+    "allowance",
+    "block_maxima",
+    "bootstrap_rise",
+    "collateral_requirement",
+    "ewma_sigma_daily",
+    "floor_rise",
+    "from_simulation",
+    "margin_for",
+    "pareto_tail",
+    "reflection",
+    "standard_methods",
+    "survive",
+]
 
 
 def survive(promise: Promise) -> UpMove:
@@ -116,6 +131,8 @@ def standard_methods(
 ) -> tuple[tuple[UpMove, ...], tuple[Finding, ...]]:
     """Every method that the history at hand can carry, and a finding for each that it cannot.
 
+    A single alt with less than :data:`~stormsail.margin.floor.SETTLED` of history is put in the row of young alts.
+
     Args:
         subject: Contract id, or the name of a book.
         moves: Bar moves of the contract or book (:func:`~stormsail.margin.moves.bar_moves`), known at the decision.
@@ -127,8 +144,14 @@ def standard_methods(
         seed: Key of bootstrap and refits.
     """
     alpha, span = promise.alpha_per_top_up, promise.top_up
-    found: list[UpMove] = [survive(promise), floor_rise(kind, span, alpha)]
     findings: list[Finding] = []
+    if kind is RiseClass.ALT and (isinstance(moves, Unavailable) or moves.history < SETTLED):
+        kind = RiseClass.YOUNG
+        cause = f"less than {SETTLED.days} days of bars"
+        findings.append(
+            Finding(Trouble.NOTE, f"collateral {subject}", cause, "judged as a young coin, the worst tenth")
+        )
+    found: list[UpMove] = [survive(promise), floor_rise(kind, span, alpha)]
 
     def add(result: UpMove | Unavailable) -> None:
         if isinstance(result, Unavailable):

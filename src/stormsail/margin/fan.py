@@ -64,5 +64,7 @@ def rise_fan(
     steps = moves.steps(horizon)
     tops = path_running_maxima(draws(seed, paths, steps), highs, closes, min(1.0, moves.bar / mean_block))
     wanted = tuple(sorted(levels))
-    hours = np.arange(1, steps + 1) * (moves.bar / timedelta(hours=1))
-    return RiseFan(hours, wanted, np.asarray(np.quantile(tops, wanted, axis=1)))
+    hours = np.arange(1, steps + 1, dtype=np.float64) * (moves.bar / timedelta(hours=1))
+    return RiseFan(
+        np.asarray(hours, dtype=np.float64), wanted, np.asarray(np.quantile(tops, wanted, axis=1), dtype=np.float64)
+    )

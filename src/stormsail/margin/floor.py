@@ -33,12 +33,20 @@ _MEASURED: dict[RiseClass, tuple[tuple[float, float], ...]] = {
 }
 """By class and horizon of 8 h, 1, 3 and 7 days: the rise (largest high over open) reached in 1 % and in 0.1 % of spans.
 
-``alt`` is the median coin, ``young alt`` the worst tenth of coins: one cannot tell which a new coin will turn out to be.
+``alt`` is the median coin, ``young alt`` the worst tenth of coins: one cannot tell which a new coin will prove to be.
+"""
+
+SETTLED = timedelta(days=180)
+"""History from which a coin counts as a settled one.
+
+Measured on 150 Binance perpetuals (2020-2025, promise 0.033 % a day): with the median row, collateral failed on 0.35 %
+of the days of a coin's first month and on 0.09 % of those from day 31 to day 180, all other methods included; from day
+181 on it failed on 0.03 %. With the worst-tenth row the first month fails on 0.02 % and day 31 to 180 on 0.01 %.
 """
 
 
 def rise_class(base: str, *, young: bool = False) -> RiseClass:
-    """Class of a coin: BTC, ETH and SOL have their own rows; a coin with less than 30 days of history is young.
+    """Class of a coin: BTC, ETH and SOL have their own rows; a coin with less than ``SETTLED`` of history is young.
 
     >>> rise_class("BTC"), rise_class("PEPE"), rise_class("PEPE", young=True)
     (<RiseClass.BTC: 'BTC'>, <RiseClass.ALT: 'alt'>, <RiseClass.YOUNG: 'young alt'>)
@@ -51,7 +59,8 @@ def rise_class(base: str, *, young: bool = False) -> RiseClass:
 def _quantiles(kind: RiseClass, top_up: timedelta) -> tuple[float, float]:
     """The 99 % and 99.9 % rises at a horizon, by straight lines in log rise over log time.
 
-    Below 8 hours the 8-hour figures stand (a floor may be too strict, not too lax); beyond 7 days the last line goes on.
+    Below 8 hours the 8-hour figures stand (a floor may be too strict, not too lax); beyond 7 days the last line goes
+    on.
     """
     rows = _MEASURED[kind]
     hours = max(top_up / timedelta(hours=1), _HOURS[0])
@@ -66,9 +75,9 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
     """Method 5: the measured rise at the chance allowed in one top-up span.
 
     Between 1 % and 0.1 % the rise follows a straight line in log rise over log chance (a power tail through both
-    measured points). A stricter ``alpha`` takes the 0.1 % figure and a laxer one the 1 % figure: a floor states what was
-    measured, and extrapolating rarer events is left to methods 2 to 4. The chance it reports at other levels does follow
-    the line beyond its ends.
+    measured points). A stricter ``alpha`` takes the 0.1 % figure and a laxer one the 1 % figure: a floor states what
+    was measured, and extrapolating rarer events is left to methods 2 to 4. The chance it reports at other levels does
+    follow the line beyond its ends.
 
     Args:
         kind: Class of the coin; or weights by class for a book, whose floor is the weighted mean (all rise together).
@@ -103,7 +112,7 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
     def exceed(rise: float) -> float:
         if rise <= 0:
             return 1.0
-        return min(1.0, 10.0 ** (-2.0 - math.log(rise / often) / steep))
+        return min(1.0, math.pow(10.0, -2.0 - math.log(rise / often) / steep))
 
     move = often * math.exp(steep * level)
     names = " + ".join(sorted(shares))

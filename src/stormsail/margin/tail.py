@@ -64,9 +64,9 @@ def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = 20_250_831) -> 
     """Rise whose chance beyond the threshold, averaged over bootstrapped fits, is ``alpha``.
 
     The threshold is the 95 % quantile of the block maxima, lowered where needed to leave 20 peaks. The peaks are
-    resampled 200 times and the distribution refitted each time; the chance of a rise is the *mean* of the fits' chances,
-    so that not knowing ``xi`` makes the tail heavier instead of being ignored (the predictive distribution). Where the
-    answer lies below the threshold, the sample itself gives it.
+    resampled 200 times and the distribution refitted each time; the chance of a rise is the *mean* of the fits'
+    chances, so that not knowing ``xi`` makes the tail heavier instead of being ignored (the predictive distribution).
+    Where the answer lies below the threshold, the sample itself gives it.
 
     Args:
         maxima: Shape (B,): largest rises of non-overlapping top-up spans, see :func:`block_maxima`.
