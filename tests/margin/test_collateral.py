@@ -242,11 +242,11 @@ def test_one_contract_with_five_years_of_hours_is_quick() -> None:
     moves = walk(24 * 365 * 5)
     standard_methods("x", moves, RiseClass.ALT, PROMISE)
     spent = []
-    for _ in range(5):
+    for _ in range(15):
         begin = time.perf_counter()
         standard_methods("x", moves, RiseClass.ALT, PROMISE)
         spent.append(time.perf_counter() - begin)
-    assert min(spent) < 0.060, "the aim is 15 ms; the slack is for a busy machine"
+    assert min(spent) < 0.015
 
 
 def real_moves(path: Path, bar: timedelta, least: timedelta) -> dict[str, Moves]:
