@@ -47,7 +47,7 @@ def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> UpMove:
     """Method 1, the reflection principle for driftless Brownian motion of the log price; a lower bound, thin-tailed.
 
     ``P(max >= b) = 2 (1 - Phi(ln(1 + b) / (sigma sqrt(tau))))``, hence ``b = exp(sigma sqrt(tau) z) - 1`` with
-    ``z = Phi^-1(1 - alpha / 2)``. Source: Harrison 1985, "Brownian Motion and Stochastic Flow Systems", sec. 1.8.
+    ``z = Phi^-1(1 - alpha / 2)``. Source: Harrison 1985, "Brownian Motion and Stochastic Flow Systems", ch. 1.
 
     >>> round(reflection(0.04, timedelta(days=1), 0.01).move, 4)
     0.1085

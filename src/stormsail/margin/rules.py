@@ -67,7 +67,11 @@ RULES: tuple[MarginRule, ...] = (
     ),
     MarginRule("dydx", date(2023, 10, 26), Basis.MARK, False, "help.dydx.trade, maintenance margin fraction by market"),
 )  # fmt: skip
-"""By venue, then by first day. A first day is the page's date where the venue gives none."""
+"""By venue, then by first day.
+
+Only Bybit's 2025-09-02 is a day the venue itself states. The others are the date of the page (Binance, OKX, Gate) or,
+where the page has none (Bybit's older rule, Hyperliquid, Deribit, dYdX), roughly when such contracts began there.
+"""
 
 FALLBACK = "binance"
 

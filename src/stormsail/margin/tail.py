@@ -37,7 +37,7 @@ def fit_pareto(excesses: FloatArray) -> tuple[FloatArray, FloatArray]:
         excesses: Shape (..., k), not negative; fitted along the last axis.
 
     Source: Hosking and Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution",
-    Technometrics 29, eqs. (5)-(6) with the plotting position of section 3.
+    Technometrics 29, 339-349.
 
     >>> xi, beta = fit_pareto(-np.log1p(-(np.arange(1, 2001) - 0.5) / 2000))
     >>> bool(abs(xi) < 0.01 and abs(beta - 1) < 0.01)
