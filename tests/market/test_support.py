@@ -1,9 +1,9 @@
 from datetime import timedelta
 
 import polars as pl
-from tests.support import HOUR, START, MemorySource, bars, funding, info_of, random_walk
 
 from stormsail.market.schema import Kind
+from tests.support import HOUR, START, MemorySource, bars, funding, info_of, random_walk
 
 
 def _source() -> MemorySource:

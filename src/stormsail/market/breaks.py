@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stormsail.market.panel import FloatArray
 
-STEP = 5.0
-"""Smallest factor of a redenomination."""
+STEP = 4.0
+"""Smallest factor of a redenomination: a little below 5, so that five for one is found in a moving market too."""
 
 REUSED_STEP = 3.0
 """Smallest factor of a re-used ticker."""
@@ -26,7 +26,7 @@ NEIGHBOURS = 10
 CALM = 3.0
 """How many times larger (in logarithms) than its neighbours a step must be."""
 
-_CONFIRM = 3
+_CONFIRM = 5
 _INTERRUPTION = timedelta(days=1)
 _US = timedelta(microseconds=1)
 
@@ -67,32 +67,30 @@ def _find(times: NDArray[np.int64], opens: FloatArray | None, closes: FloatArray
     first = closes[1:] if opens is None else np.where(np.isnan(opens[1:]), closes[1:], opens[1:])
     ratio = first / closes[:-1]
     suspects = np.flatnonzero((ratio >= REUSED_STEP) | (ratio <= 1.0 / REUSED_STEP))
-    found = (_judge(int(i) + 1, float(ratio[i]), times, closes) for i in suspects)
+    if not len(suspects):
+        return ()
+    usual = int(np.median(np.diff(times))) * _US
+    found = (_judge(int(i) + 1, float(ratio[i]), times, closes, usual) for i in suspects)
     return tuple(b for b in found if b is not None)
 
 
-def _judge(row: int, factor: float, times: NDArray[np.int64], closes: FloatArray) -> Break | None:
+def _judge(row: int, factor: float, times: NDArray[np.int64], closes: FloatArray, usual: timedelta) -> Break | None:
     silence = timedelta(microseconds=int(times[row] - times[row - 1]))
     if silence > REUSED_GAP:
         return Break(row, factor, "re-used ticker")
     step = abs(math.log(factor))
-    if step < math.log(STEP) * (1 - 1e-9) or not _stays(row, factor, closes):
+    if step < math.log(STEP) or not _stays(row, factor, closes):
         return None
-    resumed_higher = factor > 1.0 and silence - _usual(times) > _INTERRUPTION
+    resumed_higher = factor > 1.0 and silence - usual > _INTERRUPTION
     if not resumed_higher and step < CALM * _largest_move_near(row, closes):
         return None
     return Break(row, factor, "redenomination")
 
 
-def _usual(times: NDArray[np.int64]) -> timedelta:
-    return int(np.median(np.diff(times))) * _US
-
-
 def _stays(row: int, factor: float, closes: FloatArray) -> bool:
     """Whether the next closes lie on the new side, by more than half the step in logarithms."""
-    before = np.median(closes[max(row - _CONFIRM, 0) : row])
-    after = np.median(closes[row : row + _CONFIRM])
-    return bool(math.log(after / before) / math.log(factor) > 0.5)
+    after = float(np.median(closes[row : row + _CONFIRM]))
+    return math.log(after / float(closes[row - 1])) / math.log(factor) > 0.5
 
 
 def _largest_move_near(row: int, closes: FloatArray) -> float:

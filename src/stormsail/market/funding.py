@@ -70,7 +70,7 @@ def funding_cash(contract: Contract, quantity: Decimal, price: Decimal, rate: De
     Args:
         contract: What is held.
         quantity: Signed contract units, long positive.
-        price: The venue's reference (mark, or oracle) at settlement, per unit the contract quotes.
+        price: The venue's reference (mark, or oracle) at settlement, per coin.
         rate: For the interval that ends; positive means longs pay shorts.
 
     Source: Binance, "Introduction to Binance Futures Funding Rates" (2024): the amount is the position's value at mark

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from stormsail.core import Finding
+from stormsail.core import Finding, Trouble, format_span
 from stormsail.market.panel import Panel, align
 from stormsail.market.quality import tidy
 from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
@@ -32,7 +32,7 @@ def grid_end(moment: datetime, step: timedelta) -> datetime:
 def load_bars(
     view: MarketView, info: SeriesInfo, *, start: datetime | None = None
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    """Tidied bars of one series, prices per one coin (divided by the multiplier), volume unchanged.
+    """Tidied bars of one price series, prices per one coin (divided by the multiplier), volume unchanged.
 
     Args:
         view: Source and moment.
@@ -64,11 +64,11 @@ def load_panel(
         Panel of shape (length, len(series)), columns in the order of ``series``, and what was found in the rows used.
     """
     span = (length + 1) * step
-    frames, findings = _tidied(view, series, view.as_of - span)
+    frames, findings = _tidied(view, series, view.as_of - span, step)
     last = _last(frames)
     if last is None or last < view.as_of - 2 * step:
         # Recording ended earlier than the moment of the decision: the whole grid lies further back.
-        frames, findings = _tidied(view, series, None if last is None else last - span)
+        frames, findings = _tidied(view, series, None if last is None else last - span, step)
         last = _last(frames)
     end = grid_end(last or view.as_of, step)
     panel = align(frames, end=end, step=step, length=length, tolerance=min(_LONGEST_AGE, step / 2))
@@ -81,15 +81,22 @@ def _last(frames: Mapping[str, pl.DataFrame]) -> datetime | None:
 
 
 def _tidied(
-    view: MarketView, series: Mapping[str, SeriesInfo], start: datetime | None
+    view: MarketView, series: Mapping[str, SeriesInfo], start: datetime | None, step: timedelta
 ) -> tuple[dict[str, pl.DataFrame], tuple[Finding, ...]]:
     raw = _read(view, series, start)
     frames: dict[str, pl.DataFrame] = {}
     findings: list[Finding] = []
     for name, info in series.items():
         frames[name], found = tidy(raw[info.key], info, view.as_of)
-        findings.extend(found)
+        findings.extend((*_too_coarse(info, step), *found))
     return frames, tuple(dict.fromkeys(findings))
+
+
+def _too_coarse(info: SeriesInfo, step: timedelta) -> tuple[Finding, ...]:
+    if info.bar is None or info.bar <= step:
+        return ()
+    cause = f"bars of {format_span(info.bar)} on a grid of {format_span(step)}"
+    return (Finding(Trouble.DEGRADED, str(info.key), cause, "the moments between stay holes"),)
 
 
 def _read(view: MarketView, series: Mapping[str, SeriesInfo], start: datetime | None) -> dict[SeriesKey, pl.DataFrame]:

@@ -86,10 +86,10 @@ def align(
     values = np.full((length, len(frames)), np.nan)
     oldest = np.timedelta64(int(tolerance.total_seconds() * 1e6), "us")
     for j, frame in enumerate(frames.values()):
-        known = frame.filter(pl.col(column).is_not_null())
+        known = frame.filter(pl.col(column).is_not_null()) if frame[column].null_count() else frame
         if known.is_empty():
             continue
-        stamps = known["known_at"].dt.replace_time_zone(None).to_numpy()
+        stamps = known["known_at"].to_physical().to_numpy().view("datetime64[us]")
         at = np.searchsorted(stamps, times, side="right") - 1
         fresh = (at >= 0) & (times - stamps[np.maximum(at, 0)] <= oldest)
         values[fresh, j] = known[column].to_numpy()[at[fresh]]

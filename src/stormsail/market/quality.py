@@ -8,7 +8,7 @@ The rules, in the order they are applied to price bars:
 4. *Gaps, wicks, age.* Reported and left as they are.
 
 A break is looked for where nobody traded: between a close and the next open (the next close where opens are not
-known). A *redenomination* is a step there by a factor of five or more, up or down, which the median of the next three
+known). A *redenomination* is a step there by a factor of four or more, up or down, which the median of the next five
 closes confirms, and which is at least three times (in logarithms) any move between neighbouring bars within ten bars
 on either side, or which is upward over an interruption of more than a day. A crash, however deep, moves in many bars,
 one opening where the last one closed, and so does a squeeze: neither is a break. A *re-used ticker* is a step by a
@@ -61,7 +61,7 @@ class _Bars:
     @classmethod
     def of(cls, frame: pl.DataFrame) -> _Bars:
         known = {name: _array(frame[name]) for name in _PRICES}
-        times = frame["known_at"].dt.timestamp("us").to_numpy()
+        times = frame["known_at"].to_physical().to_numpy()
         close = known["close"] if known["close"] is not None else np.full(len(times), np.nan)
         return cls(times, known["open"], known["high"], known["low"], close)
 
@@ -139,11 +139,10 @@ def _drop_impossible(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, t
     bars = _Bars.of(frame)
     bad = np.zeros(frame.height, dtype=np.bool_)
     for name, values in zip(_PRICES, (bars.open, bars.high, bars.low, bars.close), strict=True):
-        if values is not None:
+        # The first test settles the usual case in two passes; NaN fails it.
+        if values is not None and not (values.min() > 0.0 and values.max() < np.inf):
             # A null (not given) is allowed; NaN and numbers that are not positive are not.
-            wrong = ~(values > 0.0) | np.isinf(values)
-            if wrong.any():
-                bad |= wrong & ~frame[name].is_null().to_numpy()
+            bad |= ~((values > 0.0) & (values < np.inf)) & ~frame[name].is_null().to_numpy()
     if bars.high is not None and bars.low is not None:
         bad |= bars.high < bars.low
     count = int(bad.sum())
@@ -189,16 +188,18 @@ def _wicks(bars: _Bars, subject: str) -> tuple[Finding, ...]:
     """Bars reaching far beyond their own open and close and beyond both neighbours, back within one bar."""
     if bars.high is None or bars.low is None or bars.open is None or len(bars.close) < 3:
         return ()
-    high, low = bars.high, bars.low
-    top = np.maximum.reduce([bars.open[1:-1], bars.close[1:-1], high[:-2], high[2:]])
-    floor = np.minimum.reduce([bars.open[1:-1], bars.close[1:-1], low[:-2], low[2:]])
-    reach = np.fmax(high[1:-1] / top - 1.0, 1.0 - low[1:-1] / floor)
+    high, low, opens, close = bars.high, bars.low, bars.open, bars.close
+    far = (high > (1.0 + WICK) * close) | (low < (1.0 - WICK) * close)
+    at = np.flatnonzero(far[1:-1]) + 1
+    top = np.maximum.reduce([opens[at], close[at], high[at - 1], high[at + 1]])
+    floor = np.minimum.reduce([opens[at], close[at], low[at - 1], low[at + 1]])
+    reach = np.fmax(high[at] / top - 1.0, 1.0 - low[at] / floor)
     wick = reach > WICK
     count = int(wick.sum())
     if not count:
         return ()
     worst = int(np.nanargmax(reach))
-    cause = f"{count} single-bar wicks, the largest {reach[worst]:.0%} at {_moment(bars.times[worst + 1])}"
+    cause = f"{count} single-bar wicks, the largest {reach[worst]:.0%} at {_moment(bars.times[at[worst]])}"
     return (Finding(Trouble.NOTE, subject, cause, "kept: a mark price may not have followed"),)
 
 

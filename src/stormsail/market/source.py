@@ -61,7 +61,14 @@ class MarketView:
     def read_many(self, keys: Sequence[SeriesKey], *, start: datetime | None = None) -> dict[SeriesKey, pl.DataFrame]:
         """Rows of several series of one kind known at ``as_of``."""
         frames = self.source.read(keys, start=start, end=self.as_of)
-        return {key: frame.filter(pl.col("known_at") <= self.as_of) for key, frame in frames.items()}
+        return {key: self._known(frame) for key, frame in frames.items()}
+
+    def _known(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows known at ``as_of``, whatever the source gave; usually it gave no others."""
+        latest = frame["known_at"].max()
+        if latest is None or latest <= self.as_of:  # type: ignore[operator]  # max of a time column is a datetime
+            return frame
+        return frame.filter(pl.col("known_at") <= self.as_of)
 
     def read(self, key: SeriesKey, *, start: datetime | None = None) -> pl.DataFrame:
         """Rows of one series known at ``as_of``."""
