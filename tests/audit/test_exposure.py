@@ -238,6 +238,22 @@ def test_contracts_of_a_thousand_are_priced_per_coin_and_said_to_be_perpetuals()
     assert found.priced_by == "perpetual" and found.price_origin.startswith("perpetual/binance/1000PEPEUSDT")
 
 
+def test_without_spot_volume_the_perpetual_tells_it_and_is_named() -> None:
+    source = market()
+    closes_only = {i: source.frames[k].drop("quote_volume") for k, i in source.infos.items()}
+    frame = bars(closes("SOL"), bar=DAY, volume=3e6)
+    perpetual = info_of(frame, Kind.PERPETUAL, "SOLUSDT", bar=DAY)
+    found = audit(held(SOL=1, ADA=1), MemorySource({**closes_only, perpetual: frame}).view(END))
+    sol, ada = (next(a for a in found.assets if a.asset == c) for c in ("SOL", "ADA"))
+    assert known(sol.daily_volume).value == 3e6 and "perpetual/binance/SOLUSDT" in known(sol.daily_volume).method
+    assert (
+        sol.priced_by == "spot"
+        and isinstance(ada.daily_volume, Unavailable)
+        and isinstance(ada.days_to_exit, Unavailable)
+    )
+    assert {f.subject for f in found.findings} >= {"SOL volume", "ADA volume"}
+
+
 def test_a_month_of_hours_is_scaled_to_days_and_says_so() -> None:
     n = 30 * 24
     rng = np.random.Generator(np.random.Philox(key=77))

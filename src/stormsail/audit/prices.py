@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ import polars as pl
 
 from stormsail.audit.liquidity import VOLUME_DAYS, daily_volume
 from stormsail.core import STABLECOINS, Estimate, Maybe, Unavailable
-from stormsail.market.lookup import Lookup
+from stormsail.market.lookup import Lookup, PriceSeries
 from stormsail.market.quality import tidy
-from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
+from stormsail.market.schema import Kind, SeriesInfo, empty
 from stormsail.market.source import MarketView
 
 
@@ -48,45 +48,43 @@ def quotes(view: MarketView, lookup: Lookup, assets: Iterable[str]) -> dict[str,
     estimate's method names.
     """
     assets = tuple(assets)
-    names = frozenset(assets)
-    traded = [i for i in lookup.fresh if i.asset in names and i.key.kind in (Kind.SPOT, Kind.PERPETUAL)]
-    frames = _recent(view, [i for i in traded if i.quote in STABLECOINS])
-    return {asset: _quote(asset, view.as_of, lookup, frames) for asset in assets}
+    spot = _recent(view, lookup, Kind.SPOT, frozenset(assets))
+    volumes = {asset: _volume(spot.get(asset, []), view.as_of) for asset in assets}
+    priced = {asset: lookup.price_series(asset) for asset in assets}
+    by_perpetual = {a for a, p in priced.items() if not isinstance(p, Unavailable) and p.info.key.kind is not Kind.SPOT}
+    without = {asset for asset, volume in volumes.items() if isinstance(volume, Unavailable)}
+    perpetual = _recent(view, lookup, Kind.PERPETUAL, by_perpetual | without)
+    volumes |= {asset: _volume(perpetual.get(asset, []), view.as_of) for asset in without}
+    return {a: _quote(priced[a], [*spot.get(a, []), *perpetual.get(a, [])], volumes[a]) for a in assets}
 
 
-_Frames = dict[str, list[tuple[SeriesInfo, pl.DataFrame]]]
+_Bars = list[tuple[SeriesInfo, pl.DataFrame]]
 
 
-def _recent(view: MarketView, infos: Sequence[SeriesInfo]) -> _Frames:
-    start = view.as_of - timedelta(days=VOLUME_DAYS)
-    kinds: defaultdict[Kind, list[SeriesKey]] = defaultdict(list)
+def _recent(view: MarketView, lookup: Lookup, kind: Kind, assets: Collection[str]) -> dict[str, _Bars]:
+    """Tidied bars of the last 30 days of every fresh dollar series of one kind."""
+    infos = [i for i in lookup.fresh if i.key.kind is kind and i.asset in assets and i.quote in STABLECOINS]
+    if not infos:
+        return {}
+    raw = view.read_many([info.key for info in infos], start=view.as_of - timedelta(days=VOLUME_DAYS))
+    found: defaultdict[str, _Bars] = defaultdict(list)
     for info in infos:
-        kinds[info.key.kind].append(info.key)
-    raw: dict[SeriesKey, pl.DataFrame] = {}
-    for keys in kinds.values():
-        raw.update(view.read_many(keys, start=start))
-    frames: defaultdict[str, list[tuple[SeriesInfo, pl.DataFrame]]] = defaultdict(list)
-    for info in infos:
-        frames[info.asset].append((info, tidy(raw[info.key], info, view.as_of)[0]))
-    return frames
+        found[info.asset].append((info, tidy(raw[info.key], info, view.as_of)[0]))
+    return dict(found)
 
 
-def _quote(asset: str, as_of: datetime, lookup: Lookup, frames: _Frames) -> Quote | Unavailable:
-    priced = lookup.price_series(asset)
+def _quote(priced: PriceSeries | Unavailable, bars: _Bars, volume: Maybe) -> Quote | Unavailable:
     if isinstance(priced, Unavailable):
         return priced
-    frame = next((f for i, f in frames[asset] if i.key == priced.info.key), pl.DataFrame({"close": []}))
+    info = priced.info
+    frame = next((f for i, f in bars if i.key == info.key), empty(info.key.kind))
     known = frame.filter(pl.col("close").is_finite() & (pl.col("close") > 0))
     if known.is_empty():
-        return Unavailable(f"{priced.info.key} has no price in the last {VOLUME_DAYS} days")
-    price = float(known["close"][-1]) / priced.info.multiplier
-    return Quote(price, known["known_at"][-1], priced.info, priced.priced_by, _volume(asset, as_of, frames))
+        return Unavailable(f"{info.key} has no price in the last {VOLUME_DAYS} days")
+    return Quote(float(known["close"][-1]) / info.multiplier, known["known_at"][-1], info, priced.priced_by, volume)
 
 
-def _volume(asset: str, as_of: datetime, frames: _Frames) -> Maybe:
-    for kind in (Kind.SPOT, Kind.PERPETUAL):
-        volumes = [daily_volume(f, as_of, i.bar, str(i.key)) for i, f in frames[asset] if i.key.kind is kind]
-        known = [v for v in volumes if isinstance(v, Estimate) and v.value > 0]
-        if known:
-            return max(known, key=lambda v: v.value)
-    return Unavailable("no series of it tells a volume")
+def _volume(bars: _Bars, as_of: datetime) -> Maybe:
+    volumes = [daily_volume(frame, as_of, info.bar, str(info.key)) for info, frame in bars]
+    known = [v for v in volumes if isinstance(v, Estimate) and v.value > 0]
+    return max(known, key=lambda v: v.value, default=Unavailable("no series of it tells a volume"))

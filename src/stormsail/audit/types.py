@@ -13,7 +13,8 @@ from stormsail.core import Finding, Maybe
 class Risk:
     """The measures of one asset or of the whole portfolio; each carries definition, window and sample size.
 
-    Losses are positive fractions of value; betas are slopes of simple returns.
+    Losses are positive fractions of value; betas are slopes of simple returns. For the whole portfolio the value meant
+    is the one of its coins, without stablecoins (``risky_value``), so that holding cash changes no measure.
 
     Attributes:
         volatility: Annualised standard deviation.
@@ -56,7 +57,7 @@ class AssetExposure:
         risk: Its measures.
         daily_volume: Median daily quote volume over 30 days, as an estimate or unavailable.
         days_to_exit: Days to sell it all at the stated share of volume.
-        is_cash: Whether it is a stablecoin, valued at par.
+        is_cash: Whether it is a stablecoin, valued at par; its measures are unavailable.
         priced_by: ``spot``, or ``perpetual`` where no spot series exists.
     """
 
@@ -85,7 +86,7 @@ class ExposureReport:
         risky_value: Value without stablecoins.
         locked_value: Value that cannot be sold now.
         assets: By falling value.
-        risk: Measures of the portfolio at today's weights.
+        risk: Measures of its coins together at today's weights, as fractions of ``risky_value``.
         concentration: Herfindahl index of the weights of risky assets.
         effective_assets: ``1 / concentration``.
         mean_correlation: Mean pairwise correlation of daily returns.

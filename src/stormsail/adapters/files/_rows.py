@@ -58,7 +58,7 @@ class Troubles:
         if len(self.found) > MAX_SHOWN:
             lines.append(f"  and {len(self.found) - MAX_SHOWN} more like these")
         raise PortfolioError(
-            f"{len(self.found)} problems:\n" + "\n".join(lines) + "\n",
+            f"{len(self.found)} problems:\n" + "\n".join(lines),
             cure="correct each as said beside it",
             where=self.file,
         )
