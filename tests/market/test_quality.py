@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormsail.core import Trouble
+from stormsail.core import Finding, Trouble
 from stormsail.market.quality import max_age, tidy, verify
 from stormsail.market.schema import Kind, SeriesInfo, conform
 from tests.strategies import price_bars
@@ -17,7 +17,7 @@ def _tidy(
     frame: pl.DataFrame, *, bar: timedelta = HOUR, late: timedelta = timedelta(0)
 ) -> tuple[pl.DataFrame, list[str]]:
     info = info_of(frame, Kind.SPOT, "XYZ", bar=bar)
-    clean, findings = tidy(frame, info, frame["known_at"].max() + late)  # type: ignore[operator]
+    clean, findings = tidy(frame, info, frame.select(pl.col("known_at").max()).item() + late)
     return clean, [f"{f.trouble.value}: {f.cause}" for f in findings]
 
 
@@ -37,7 +37,7 @@ def test_exact_duplicates_are_dropped_and_of_contradictions_the_first_is_kept() 
     wrong = frame.slice(20, 2).with_columns(pl.col("close") * 1.02, high=pl.col("close") * 1.05)
     clean, found = _tidy(pl.concat([frame, frame.slice(10, 3), wrong]))
     assert clean.equals(frame)
-    assert found == ["note: 3 rows are there twice", "degraded: 2 rows contradict an earlier row"]
+    assert found == ["note: 3 rows held more than once", "degraded: 2 rows at odds with an earlier one"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_rows_with_impossible_prices_are_dropped(column: str, value: float) -> N
     at = pl.int_range(pl.len()) == 30
     clean, found = _tidy(frame.with_columns(pl.when(at).then(value).otherwise(pl.col(column)).alias(column)))
     assert clean.equals(pl.concat([frame.slice(0, 30), frame.slice(31)]))
-    assert found[0] == "degraded: 1 rows with an impossible price, the first at 2024-01-02 07:00"
+    assert found[0] == "degraded: 1 row with an impossible price, the first at 2024-01-02 07:00"
 
 
 def test_a_price_that_was_not_given_is_not_impossible() -> None:
@@ -65,7 +65,7 @@ def test_gaps_stay_holes() -> None:
     clean, found = _tidy(holed)
     assert clean.equals(holed)
     assert found == ["note: 2 gaps, 4 bars missing, the longest 4h from 2024-01-05 04:00"]
-    assert _tidy(frame.filter(~pl.int_range(pl.len()).is_between(100, 300)))[1][0].startswith("degraded: 1 gaps, 201")
+    assert _tidy(frame.filter(~pl.int_range(pl.len()).is_between(100, 300)))[1][0].startswith("degraded: 1 gap, 201")
 
 
 def _rescaled(frame: pl.DataFrame, row: int, factor: float) -> pl.DataFrame:
@@ -150,7 +150,7 @@ def test_a_long_silence_at_the_same_price_is_only_a_gap() -> None:
     second = bars(random_walk(100, seed=2, first=1.2), bar=DAY, start=START + 260 * DAY)
     clean, found = _tidy(pl.concat([first, second]), bar=DAY)
     assert clean.height == 200
-    assert found[0].startswith("degraded: 1 gaps, 160 bars missing")
+    assert found[0].startswith("degraded: 1 gap, 160 bars missing")
 
 
 def test_a_wick_is_told_and_kept() -> None:
@@ -158,7 +158,7 @@ def test_a_wick_is_told_and_kept() -> None:
     at = pl.int_range(pl.len()) == 40
     clean, found = _tidy(frame.with_columns(low=pl.when(at).then(pl.col("low") * 0.48).otherwise(pl.col("low"))))
     assert clean.height == 100
-    assert found == ["note: 1 single-bar wicks, the largest 52% at 2024-01-02 17:00"]
+    assert found == ["note: 1 single-bar wick, the largest 52% at 2024-01-02 17:00"]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,29 @@ def test_funding_loses_its_duplicates_and_tells_its_age() -> None:
     assert [f.trouble for f in findings] == [Trouble.NOTE, Trouble.UNAVAILABLE]
 
 
+def test_funding_without_a_number_is_dropped_and_not_zero() -> None:
+    frame = funding([0.0001, float("nan"), 0.0003])
+    clean, findings = tidy(frame, info_of(frame, Kind.FUNDING, "XYZUSDT"), frame["known_at"][-1])
+    assert clean["rate_per_interval"].to_list() == [0.0001, 0.0003]
+    assert [f.cause for f in findings] == ["1 row without a rate"]
+
+
+def test_a_price_that_stands_still_is_told() -> None:
+    path = random_walk(200, seed=1)
+    path[100:140] = path[100]
+    path[10:15] = path[10]
+    assert _tidy(bars(path))[1] == ["note: price stands still once, the longest for 40 bars from 2024-01-05 05:00"]
+
+
+def test_nothing_at_all_is_unavailable() -> None:
+    frame = bars(random_walk(5, seed=1))
+    info = info_of(frame, Kind.SPOT, "XYZ", bar=HOUR)
+    assert [f.cause for f in tidy(frame.clear(), info, START)[1]] == ["no rows"]
+    clean, findings = tidy(frame.with_columns(close=pl.lit(0.0)), info, START)
+    assert clean.is_empty()
+    assert findings[0].trouble is Trouble.DEGRADED
+
+
 @given(price_bars(), st.data())
 def test_tidying_twice_changes_nothing_and_no_row_is_invented(frame: pl.DataFrame, data: st.DataObject) -> None:
     mask = data.draw(st.lists(st.booleans(), min_size=frame.height, max_size=frame.height))
@@ -209,7 +232,7 @@ def _source() -> MemorySource:
 def test_verify_looks_at_every_series_and_says_how_far_it_is() -> None:
     seen: list[tuple[int, int]] = []
     findings = verify(_source().view(), progress=lambda done, total: seen.append((done, total)))
-    assert [(f.subject, f.cause) for f in findings] == [("spot/binance/BBB", "1 rows are there twice")]
+    assert [(f.subject, f.cause) for f in findings] == [("spot/binance/BBB", "1 row held more than once")]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -235,9 +258,9 @@ def test_no_recorded_pump_or_crash_is_taken_for_one(real_data: object) -> None:
     assert len(_spot_1d_breaks(str(real_data))) == 4
 
 
-def _spot_1d_breaks(path: str) -> list:
+def _spot_1d_breaks(path: str) -> list[Finding]:
     raw = pl.read_parquet(f"{path}/spot_1d_binance_2021_2022.parquet")
-    found = []
+    found: list[Finding] = []
     for (symbol,), rows in raw.group_by("symbol", maintain_order=True):
         stamped = rows.with_columns(known_at=pl.col("ts").dt.offset_by("1d"))
         frame = conform(stamped, Kind.SPOT, where=str(symbol))

@@ -5,7 +5,7 @@ The rules, in the order they are applied to price bars:
 1. *Duplicates.* Rows that agree are one row; of rows that disagree about one moment the first is kept.
 2. *Impossible prices.* A row with a price that is zero, negative or not a number, or with high below low, is dropped.
 3. *Breaks.* Where the unit of the price changed or the ticker was given to another coin, what came before is cut off.
-4. *Gaps, wicks, age.* Reported and left as they are.
+4. *Gaps, wicks, standing prices, age.* Reported and left as they are.
 
 A break is looked for where nobody traded: between a close and the next open (the next close where opens are not
 known). A *redenomination* is a step there by a factor of four or more, up or down, which the median of the next five
@@ -17,60 +17,24 @@ factor of three or more across a gap of more than thirty days.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stormsail.core import Finding, Trouble, format_span
+from stormsail.core import Finding, Trouble
 from stormsail.market.breaks import Break, find_breaks
-from stormsail.market.panel import FloatArray
 from stormsail.market.schema import PRICE_KINDS, Kind, SeriesInfo
+from stormsail.market.signs import PRICES, Bars, age_of, count_of, gaps, max_age, moment, standing, usual_step, wicks
 from stormsail.market.source import MarketView
 
-DELISTED_AFTER = timedelta(days=7)
-"""A series silent for longer is taken to have ended for good."""
+__all__ = ["max_age", "tidy", "verify"]
 
-WICK = 0.25
-"""How far beyond its own body and both neighbours a bar must reach to be called a wick."""
-
-_PRICES = ("open", "high", "low", "close")
-_DAY = timedelta(days=1)
-_US = timedelta(microseconds=1)
+_BATCH = 50
 _ACCRUING = frozenset({Kind.FUNDING})
-
-
-def max_age(bar: timedelta | None) -> timedelta:
-    """Age from which a series is stale: two bars, and at least a day."""
-    return max(2 * bar, _DAY) if bar else _DAY
-
-
-@dataclass(frozen=True, slots=True)
-class _Bars:
-    """Columns of a frame as arrays; times in microseconds, a missing column is ``None``."""
-
-    times: NDArray[np.int64]
-    open: FloatArray | None
-    high: FloatArray | None
-    low: FloatArray | None
-    close: FloatArray
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame) -> _Bars:
-        known = {name: _array(frame[name]) for name in _PRICES}
-        times = frame["known_at"].to_physical().to_numpy()
-        close = known["close"] if known["close"] is not None else np.full(len(times), np.nan)
-        return cls(times, known["open"], known["high"], known["low"], close)
-
-
-def _array(column: pl.Series) -> FloatArray | None:
-    if column.null_count() == len(column):
-        return None
-    values: FloatArray = column.to_numpy()
-    return values
 
 
 def tidy(frame: pl.DataFrame, info: SeriesInfo, as_of: datetime) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
@@ -91,20 +55,24 @@ def tidy(frame: pl.DataFrame, info: SeriesInfo, as_of: datetime) -> tuple[pl.Dat
         return _drop_repeats(frame, subject)
     frame, findings = _drop_duplicates(_in_order(frame), subject)
     if info.key.kind in _ACCRUING:
-        return frame, (*findings, *_age(frame, info, as_of, timedelta(hours=8)))
+        frame, impossible = _drop_no_numbers(frame, subject)
+        if frame.is_empty():
+            return frame, (*findings, *impossible)
+        return frame, (*findings, *impossible, *age_of(frame, info, as_of, timedelta(hours=8)))
     frame, impossible = _drop_impossible(frame, subject)
     if frame.is_empty():
         return frame, (*findings, *impossible)
     frame, broken = _cut(frame, subject)
-    bars = _Bars.of(frame)
-    bar = info.bar or _usual_step(bars.times)
+    bars = Bars.of(frame)
+    bar = info.bar or usual_step(bars.times)
     return frame, (
         *findings,
         *impossible,
         *broken,
-        *_gaps(bars.times, bar, subject),
-        *_wicks(bars, subject),
-        *_age(frame, info, as_of, bar),
+        *gaps(bars.times, bar, subject),
+        *wicks(bars, subject),
+        *standing(bars, bar, subject),
+        *age_of(frame, info, as_of, bar),
     )
 
 
@@ -117,7 +85,7 @@ def _drop_repeats(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tupl
     gone = frame.height - once.height
     if not gone:
         return frame, ()
-    return once, (Finding(Trouble.NOTE, subject, f"{gone} rows are there twice", "one of each is kept"),)
+    return once, (Finding(Trouble.NOTE, subject, f"{count_of(gone, 'row')} held more than once", "one of each kept"),)
 
 
 def _drop_duplicates(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
@@ -131,14 +99,14 @@ def _drop_duplicates(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, t
         return first, findings
     return first, (
         *findings,
-        Finding(Trouble.DEGRADED, subject, f"{conflicts} rows contradict an earlier row", "the first is kept"),
+        Finding(Trouble.DEGRADED, subject, f"{count_of(conflicts, 'row')} at odds with an earlier one", "first kept"),
     )
 
 
 def _drop_impossible(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    bars = _Bars.of(frame)
+    bars = Bars.of(frame)
     bad = np.zeros(frame.height, dtype=np.bool_)
-    for name, values in zip(_PRICES, (bars.open, bars.high, bars.low, bars.close), strict=True):
+    for name, values in zip(PRICES, (bars.open, bars.high, bars.low, bars.close), strict=True):
         # The first test settles the usual case in two passes; NaN fails it.
         if values is not None and not (values.min() > 0.0 and values.max() < np.inf):
             # A null (not given) is allowed; NaN and numbers that are not positive are not.
@@ -148,12 +116,20 @@ def _drop_impossible(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, t
     count = int(bad.sum())
     if not count:
         return frame, ()
-    cause = f"{count} rows with an impossible price, the first at {_moment(bars.times[bad.argmax()])}"
+    cause = f"{count_of(count, 'row')} with an impossible price, the first at {moment(bars.times[bad.argmax()])}"
     return frame.filter(~bad), (Finding(Trouble.DEGRADED, subject, cause, "dropped"),)
 
 
+def _drop_no_numbers(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    numbers = frame.filter(pl.col("rate_per_interval").is_finite())
+    gone = frame.height - numbers.height
+    if not gone:
+        return frame, ()
+    return numbers, (Finding(Trouble.DEGRADED, subject, f"{count_of(gone, 'row')} without a rate", "dropped"),)
+
+
 def _cut(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    bars = _Bars.of(frame)
+    bars = Bars.of(frame)
     breaks = find_breaks(bars.times, bars.open, bars.close)
     if not breaks:
         return frame, ()
@@ -162,60 +138,8 @@ def _cut(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding
 
 def _break_finding(found: Break, times: NDArray[np.int64], subject: str) -> Finding:
     factor = found.factor if found.factor >= 1 else 1.0 / found.factor
-    cause = f"{found.kind} at {_moment(times[found.row])}: price {'x' if found.factor >= 1 else '/'} {factor:,.4g}"
+    cause = f"{found.kind} at {moment(times[found.row])}: price {'x' if found.factor >= 1 else '/'} {factor:,.4g}"
     return Finding(Trouble.DEGRADED, subject, cause, "the history before it is cut off")
-
-
-def _gaps(times: NDArray[np.int64], bar: timedelta, subject: str) -> tuple[Finding, ...]:
-    steps = np.diff(times)
-    width = bar // _US
-    holes = steps[steps > 1.5 * width]
-    if not len(holes):
-        return ()
-    longest = timedelta(microseconds=int(holes.max()))
-    missing = int(np.rint(holes / width - 1.0).sum())
-    serious = longest > 3 * _DAY or missing > 0.01 * len(times)
-    start = _moment(times[int(steps.argmax())])
-    cause = f"{len(holes)} gaps, {missing} bars missing, the longest {format_span(longest)} from {start}"
-    return (Finding(Trouble.DEGRADED if serious else Trouble.NOTE, subject, cause, "left as holes"),)
-
-
-def _usual_step(times: NDArray[np.int64]) -> timedelta:
-    return timedelta(microseconds=int(np.median(np.diff(times)))) if len(times) > 1 else _DAY
-
-
-def _wicks(bars: _Bars, subject: str) -> tuple[Finding, ...]:
-    """Bars reaching far beyond their own open and close and beyond both neighbours, back within one bar."""
-    if bars.high is None or bars.low is None or bars.open is None or len(bars.close) < 3:
-        return ()
-    high, low, opens, close = bars.high, bars.low, bars.open, bars.close
-    far = (high > (1.0 + WICK) * close) | (low < (1.0 - WICK) * close)
-    at = np.flatnonzero(far[1:-1]) + 1
-    top = np.maximum.reduce([opens[at], close[at], high[at - 1], high[at + 1]])
-    floor = np.minimum.reduce([opens[at], close[at], low[at - 1], low[at + 1]])
-    reach = np.fmax(high[at] / top - 1.0, 1.0 - low[at] / floor)
-    wick = reach > WICK
-    count = int(wick.sum())
-    if not count:
-        return ()
-    worst = int(np.nanargmax(reach))
-    cause = f"{count} single-bar wicks, the largest {reach[worst]:.0%} at {_moment(bars.times[at[worst]])}"
-    return (Finding(Trouble.NOTE, subject, cause, "kept: a mark price may not have followed"),)
-
-
-def _age(frame: pl.DataFrame, info: SeriesInfo, as_of: datetime, bar: timedelta) -> tuple[Finding, ...]:
-    last = frame["known_at"][-1]
-    age = as_of - last
-    if age <= max_age(bar):
-        return ()
-    expired = info.expiry is not None and last <= info.expiry <= as_of
-    what = "expired" if expired else "ended, perhaps delisted," if age > DELISTED_AFTER else "is late:"
-    cause = f"{what} last row {last:%Y-%m-%d %H:%M}, {format_span(timedelta(hours=age // timedelta(hours=1)))} ago"
-    return (Finding(Trouble.UNAVAILABLE, str(info.key), cause, "not used for prices now"),)
-
-
-def _moment(microseconds: np.int64) -> str:
-    return str(np.datetime64(int(microseconds), "us"))[:16].replace("T", " ")
 
 
 def verify(view: MarketView, *, progress: Callable[[int, int], None] | None = None) -> tuple[Finding, ...]:
@@ -230,8 +154,18 @@ def verify(view: MarketView, *, progress: Callable[[int, int], None] | None = No
     """
     infos = view.catalogue()
     found: list[Finding] = []
-    for done, info in enumerate(infos, start=1):
-        found.extend(tidy(view.read(info.key), info, view.as_of)[1])
+    for done, (info, frame) in enumerate(_each(view, infos), start=1):
+        found.extend(tidy(frame, info, view.as_of)[1])
         if progress:
             progress(done, len(infos))
     return tuple(found)
+
+
+def _each(view: MarketView, infos: Sequence[SeriesInfo]) -> Iterator[tuple[SeriesInfo, pl.DataFrame]]:
+    """Every series with its rows, read in batches of one kind: sources are quicker at many than at one."""
+    for start in range(0, len(infos), _BATCH):
+        batch = infos[start : start + _BATCH]
+        for _, same in itertools.groupby(batch, key=lambda info: info.key.kind):
+            held = list(same)
+            frames = view.read_many([info.key for info in held])
+            yield from ((info, frames[info.key]) for info in held)
