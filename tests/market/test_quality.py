@@ -127,6 +127,15 @@ def test_a_bad_print_in_closes_is_not_a_redenomination(bars_long: int, factor: f
     assert _tidy(frame)[0].height == 100
 
 
+def test_a_bad_first_price_after_an_outage_is_not_a_redenomination() -> None:
+    path = random_walk(200, seed=1)
+    path[150] *= 20
+    frame = _close_only(bars(path)).filter(~pl.int_range(pl.len()).is_between(100, 149))
+    clean, found = _tidy(frame)
+    assert clean.equals(frame)
+    assert [f.split(",")[0] for f in found] == ["degraded: 1 gap"]
+
+
 def test_a_ticker_given_to_another_coin_loses_its_earlier_life() -> None:
     first = bars(random_walk(100, seed=1, first=0.0001), bar=DAY)
     second = bars(random_walk(100, seed=2, first=9.0), bar=DAY, start=START + 150 * DAY)
