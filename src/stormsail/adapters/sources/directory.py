@@ -13,10 +13,9 @@ import polars as pl
 
 from stormsail.adapters.sources._layouts import LAYOUTS, Ident, Layout
 from stormsail.core import Finding, SchemaError, Trouble, UnavailableError
+from stormsail.market.funding import true_intervals
 from stormsail.market.schema import Kind, SeriesInfo, SeriesKey, conform, empty
 
-_INTERVALS = (1.0, 2.0, 4.0, 8.0)
-"""Hours between settlements that venues use; any other distance means that a settlement is missing."""
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -41,8 +40,8 @@ class DirectorySource:
 
     Where two files hold the same series, their rows are united by ``known_at``; on a moment that both have, the file
     that comes first in the list of layouts prevails, and a disagreement is told in :attr:`findings`. Files that no
-    layout knows are left alone, and told there too. A funding interval is the distance to the settlement before; the
-    first row, and a row after a hole, has none.
+    layout knows are left alone, and told there too. Funding intervals are those that the settlement
+    times of the united rows tell (:func:`~stormsail.market.funding.true_intervals`).
 
     Args:
         path: The directory.
@@ -184,11 +183,7 @@ def _united(key: SeriesKey, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         stamps = pl.concat([f.with_columns(pl.lit(i).alias("part")) for i, f in enumerate(frames)])
         first = pl.col("part") == pl.col("part").min().over("known_at")
         frame = stamps.filter(first).drop("part").sort("known_at", maintain_order=True)
-    if key.kind is not Kind.FUNDING:
-        return frame
-    hours = pl.col("known_at").diff().dt.total_seconds() / 3600.0
-    valid = pl.when(hours.is_in(_INTERVALS)).then(hours)
-    return frame.with_columns(valid.alias("interval_hours"))
+    return true_intervals(frame) if key.kind is Kind.FUNDING else frame
 
 
 def _disagreement(key: SeriesKey, frames: Sequence[pl.DataFrame]) -> list[Finding]:
