@@ -73,7 +73,9 @@ def test_one_coin_closed_form() -> None:
     loose = build_limits(1, names=("x",), capacity=np.array([1e9]))
     problem = replace(base, limits=loose, basis_variance=np.zeros(1), mapping=np.ones((1, 1)))
     variance = problem.covariance.variance(np.ones(1))
-    wanted = problem.wanted[0] + (problem.carry[0] - problem.cost[0]) * problem.value / (10.0 * variance)
+    wanted = problem.wanted[0] + (problem.carry[0] - problem.cost[0]) * problem.value / (
+        problem.risk_aversion * variance
+    )
     assert solve(problem).h[0] == pytest.approx(wanted, rel=1e-6)
 
 

@@ -50,7 +50,7 @@ class Step:
 
     def quantity(self, lots: int) -> Decimal:
         """Contract units of that many lots."""
-        return times(self.contract.lot, Decimal(lots))
+        return Decimal(format(times(self.contract.lot, Decimal(lots)), "f"))
 
     def notional(self, lots: int) -> Decimal:
         """Worth of that many lots, in quote currency."""

@@ -1,0 +1,125 @@
+"""The accounts the plan asks for: collateral to the cent, liquidation prices, and the rise each account survives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from stormsail.core import Finding, Unavailable, ceil_to, floor_to, from_float, to_float
+from stormsail.margin.account import Position, common_rise
+from stormsail.margin.fan import rise_fan
+from stormsail.margin.rules import Basis, liquidation, rule_for
+from stormsail.margin.tiers import initial, maintenance
+from stormsail.margin.types import CollateralRequirement, Liquidation, MarginMode, Unliquidatable
+from stormsail.plan.collateral import joint_moves
+from stormsail.plan.desk import Desk
+from stormsail.plan.settle import Settled
+from stormsail.plan.terms import Terms
+from stormsail.plan.types import Fan, PositionMargin, VenueMargin
+
+CENT = Decimal("0.01")
+FAN_SPAN = timedelta(days=7)
+
+
+def venue_margins(
+    desk: Desk, book: Settled, mode: MarginMode, day: date
+) -> tuple[tuple[VenueMargin, ...], tuple[Finding, ...]]:
+    """One account per venue that holds a short.
+
+    Args:
+        desk: What was on the table.
+        book: What was decided.
+        mode: Isolated or cross margin.
+        day: Day of the decision, for the venue's rules.
+    """
+    margins: list[VenueMargin] = []
+    findings: list[Finding] = []
+    for venue in desk.venues:
+        rows = [int(i) for i in np.flatnonzero(desk.at_venue(venue) * (book.lots > 0))]
+        if not rows:
+            continue
+        margin, found = _account(desk, book, mode, venue, rows, day)
+        margins.append(margin)
+        findings += found
+    return tuple(margins), tuple(dict.fromkeys(findings))
+
+
+def _account(
+    desk: Desk, book: Settled, mode: MarginMode, venue: str, rows: Sequence[int], day: date
+) -> tuple[VenueMargin, list[Finding]]:
+    rule, found = rule_for(venue, day)
+    worth = {i: book.steps[i].notional(int(book.lots[i])) for i in rows}
+    parts = {i: book.alone[i].rate * to_float(worth[i]) for i in rows}
+    total = sum(parts.values())
+    posted = ceil_to(from_float(book.need[venue]), CENT)
+    shares = {i: floor_to(from_float(book.need[venue] * parts[i] / total), CENT) for i in rows}
+    shares[rows[-1]] = posted - sum((shares[i] for i in rows[:-1]), Decimal(0))
+    positions, holdings = [], []
+    for i in rows:
+        terms, step = desk.terms[i], book.steps[i]
+        quantity = step.quantity(int(book.lots[i]))
+        fee = terms.contract.taker_fee if rule.counts_fee and rule.basis is Basis.MARK else Decimal(0)
+        holdings.append(Position(terms.contract, -quantity, step.price, step.price, terms.table, fee))
+        positions.append(_position(terms, quantity, step.price, worth[i], shares[i], book.alone[i], day))
+    if mode is MarginMode.CROSS:
+        rise = common_rise(holdings, posted)
+        bound = math.inf if isinstance(rise, Unliquidatable) else to_float(rise)
+    else:
+        bound = min(p.rise for p in positions)
+    margin = VenueMargin(
+        venue=venue,
+        mode=mode,
+        notional=sum(worth.values(), Decimal(0)),
+        collateral=posted,
+        cap=from_float(round(desk.caps[venue], 2)),
+        rise=bound,
+        requirement=book.books[venue],
+        positions=tuple(positions),
+    )
+    return margin, list(found)
+
+
+def _position(
+    terms: Terms,
+    quantity: Decimal,
+    price: Decimal,
+    notional: Decimal,
+    collateral: Decimal,
+    requirement: CollateralRequirement,
+    day: date,
+) -> PositionMargin:
+    end, _ = liquidation(terms.contract, -quantity, price, collateral, terms.table, day)
+    rise = to_float(end.price / price - 1) if isinstance(end, Liquidation) else math.inf
+    leverage = max(notional / collateral, Decimal(1)) if collateral > 0 else Decimal(1)
+    return PositionMargin(
+        contract=terms.contract.id,
+        collateral=collateral,
+        initial=initial(notional, leverage, terms.table),
+        maintenance=maintenance(notional, terms.table),
+        liquidation=end,
+        rise=rise,
+        requirement=requirement,
+    )
+
+
+def fans(desk: Desk, book: Settled, margins: Sequence[VenueMargin]) -> dict[str, Fan]:
+    """How high each venue's book may rise over a week, beside the rise that liquidates it."""
+    found: dict[str, Fan] = {}
+    for margin in margins:
+        rows = np.flatnonzero(desk.at_venue(margin.venue) * (book.lots > 0))
+        moves, _ = joint_moves([desk.terms[i] for i in rows], book.worth[rows])
+        if isinstance(moves, Unavailable):
+            continue
+        fan = rise_fan(moves, FAN_SPAN)
+        if isinstance(fan, Unavailable):
+            continue
+        found[margin.venue] = Fan(
+            hours=tuple(fan.hours.tolist()),
+            quantiles={level: tuple(row.tolist()) for level, row in zip(fan.levels, fan.rises, strict=True)},
+            liquidation_rise=margin.rise,
+        )
+    return found

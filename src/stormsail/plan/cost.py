@@ -1,0 +1,112 @@
+"""What a hedge costs or earns over the horizon: funding or basis, fees both ways, slippage both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import polars as pl
+
+from stormsail.core import Contract, Tenor, Unavailable, times, to_float
+from stormsail.forecast.types import CarryForecast, MaybeCarry
+from stormsail.market.book import Side, slippage_from_book, square_root_impact
+from stormsail.plan.types import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class ContractCost:
+    """Cost of one short over the horizon, in quote currency; received is positive.
+
+    Attributes:
+        contract: Which contract.
+        carry: Expected funding (perpetual) or basis (dated).
+        carry_low: The same in the worst 5 %.
+        fees: Opening and closing, never positive.
+        slippage: Opening and closing, never positive; unavailable without book and volume.
+        notes: What is assumed or unavailable.
+    """
+
+    contract: Contract
+    carry: float
+    carry_low: float
+    fees: float
+    slippage: float | Unavailable
+    notes: tuple[str, ...]
+
+
+def fee(contract: Contract, notional: Decimal) -> Decimal:
+    """Taker fee of one trade, exact: ``notional * taker_fee``."""
+    return times(notional, contract.taker_fee)
+
+
+def expected_slippage(
+    notional: float, *, book: pl.DataFrame | Unavailable, daily_volume: float | None, daily_volatility: float | None
+) -> float | Unavailable:
+    """Slippage of one market order as a fraction: from the book if it is deep enough, else by the square-root law.
+
+    Args:
+        notional: Order value, positive.
+        book: One snapshot, or why there is none.
+        daily_volume: Median daily volume in quote currency.
+        daily_volatility: Standard deviation of daily returns.
+    """
+    if notional <= 0:
+        return 0.0
+    if not isinstance(book, Unavailable):
+        walked = slippage_from_book(book, Side.SELL, notional)
+        if not isinstance(walked, Unavailable):
+            return walked
+    if daily_volume and daily_volatility and daily_volume > 0:
+        return square_root_impact(notional, daily_volume, daily_volatility)
+    return Unavailable("neither order book nor volume is known")
+
+
+def contract_cost(
+    contract: Contract, notional: Decimal, carry: MaybeCarry, slippage: float | Unavailable
+) -> ContractCost:
+    """Cost of shorting ``notional`` over the forecast's horizon and closing again.
+
+    Args:
+        contract: What is shorted.
+        notional: Value short, positive.
+        carry: Forecast per unit of notional.
+        slippage: Of one way, as a fraction of notional.
+    """
+    value = to_float(notional)
+    notes: list[str] = []
+    if isinstance(carry, CarryForecast):
+        expected, low = carry.expected * value, carry.low * value
+        if carry.assumed:
+            notes.append(f"{contract.id}: carry assumed, {carry.method}")
+    else:
+        expected = low = 0.0
+        notes.append(f"{contract.id}: carry unavailable and left out, {carry.reason}")
+    if isinstance(slippage, Unavailable):
+        notes.append(f"{contract.id}: slippage unavailable and left out, {slippage.reason}")
+    fees = -to_float(2 * fee(contract, notional))
+    slipped = slippage if isinstance(slippage, Unavailable) else -2.0 * value * slippage
+    return ContractCost(contract, expected, low, fees, slipped, tuple(notes))
+
+
+def total_cost(parts: Sequence[ContractCost]) -> Cost:
+    """Sum of the parts; the worst 5 % are added up as if they came together, which is the dearest case."""
+    rows: dict[str, tuple[float, float, float, float]] = {}
+    low = 0.0
+    for part in parts:
+        dated = part.contract.tenor is Tenor.DATED
+        slipped = 0.0 if isinstance(part.slippage, Unavailable) else part.slippage
+        rows[part.contract.id] = (0.0 if dated else part.carry, part.carry if dated else 0.0, part.fees, slipped)
+        low += 0.0 if dated else part.carry_low
+    funding, basis, fees, slippage = (sum(row[i] for row in rows.values()) for i in range(4))
+    return Cost(
+        funding=funding,
+        funding_low=low,
+        basis=basis,
+        fees=fees,
+        slippage=slippage,
+        total=funding + basis + fees + slippage,
+        total_low=low + basis + fees + slippage,
+        by_contract=rows,
+        notes=tuple(note for part in parts for note in part.notes),
+    )

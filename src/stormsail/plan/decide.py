@@ -1,0 +1,230 @@
+"""From a portfolio to a plan: the rooms below, called in the order a person would think."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import numpy as np
+
+from stormsail.audit import Tolerance
+from stormsail.core import Finding, Portfolio, Tenor, Trouble, Unavailable, to_float
+from stormsail.instruments.types import VenueRecord
+from stormsail.instruments.universe import day_of
+from stormsail.margin.types import MarginMode, Promise
+from stormsail.market.source import MarketView
+from stormsail.plan.accounts import fans, venue_margins
+from stormsail.plan.collateral import Keeper
+from stormsail.plan.cost import total_cost
+from stormsail.plan.coverage import coverage_rows, split_cover
+from stormsail.plan.desk import Desk, in_play, lay_out
+from stormsail.plan.effect import planned_effectiveness
+from stormsail.plan.failures import AtVenue, Storm, failure_modes
+from stormsail.plan.history import held_through
+from stormsail.plan.insurance import MEAN_BLOCK_DAYS, horizon_returns, insurance
+from stormsail.plan.orders import binding_limits, costs_of, coverage_reasons, orders_of
+from stormsail.plan.origins import origins
+from stormsail.plan.problem import FloatArray
+from stormsail.plan.settle import Settled, settle
+from stormsail.plan.survey import Progress, Survey, survey
+from stormsail.plan.tails import per_coin
+from stormsail.plan.tenor import follow, tenor_advice
+from stormsail.plan.terms import Terms, contract_terms
+from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
+
+MONTH = timedelta(days=30)
+ASSUMED_CAP = (0.003, 8.0)
+"""Cap of one settlement and its hours where the venue states none: that of BTCUSDT on Binance."""
+
+
+def make_plan(
+    portfolio: Portfolio,
+    view: MarketView,
+    tolerance: Tolerance,
+    *,
+    venues: Mapping[str, VenueRecord],
+    mode: MarginMode = MarginMode.CROSS,
+    previous: HedgePlan | None = None,
+    progress: Progress | None = None,
+) -> HedgePlan:
+    """Decide how to protect ``portfolio``.
+
+    Args:
+        portfolio: What is held.
+        view: The market as known at the moment of the decision.
+        tolerance: What is wanted, and with what means.
+        venues: Due-diligence records by venue key.
+        mode: Cross margin judges a venue's book as a whole, isolated each short alone.
+        previous: The plan in force; changing it costs, so the new one stays near it.
+        progress: Told the name of each step.
+
+    Returns:
+        The plan. Where nothing can be hedged its orders are empty and a finding says why.
+
+    Raises:
+        InfeasibleError: If limits contradict each other; the cause names them with figures.
+        StormsailError: As the rooms below raise them.
+    """
+    tell = progress or (lambda step: None)
+    known = survey(portfolio, view, tolerance, venues=venues, progress=progress)
+    day = day_of(view.as_of)
+    tell("contracts")
+    spot = {a.asset: a.price for a in known.exposure.assets} | _proxy_prices(known)
+    terms, found_terms = contract_terms(view, known.lookup, in_play(known), venues, spot, tolerance.horizon, day)
+    advice = tenor_advice(tuple(terms.values()), tolerance, view.as_of, tolerance.coverage * known.exposure.risky_value)
+    desk, found_desk = lay_out(known, tolerance, follow(tuple(terms.values()), advice))
+    tell("collateral and programme")
+    keeper = Keeper(Promise(tolerance.liquidation_chance, MONTH, tolerance.top_up, tolerance.survive))
+    book = settle(desk, keeper, mode, _previous(previous, desk))
+    margins, found_margins = venue_margins(desk, book, mode, day)
+    tell("cost and failures")
+    direct, proxy = split_cover(desk.wanted, desk.short(book.worth), desk.beta)
+    cost = total_cost(costs_of(desk, book))
+    with_contract = frozenset(t.contract.base for t in desk.terms)
+    priced_by = {a.asset: a.priced_by for a in known.exposure.assets}
+    planned, naive = planned_effectiveness(view, desk, known.returns, book.worth, priced_by, _winner(known))
+    findings = (*known.findings, *found_terms, *found_desk, *book.findings, *found_margins, *_nothing(book))
+    return HedgePlan(
+        as_of=view.as_of,
+        data_end=known.exposure.data_end,
+        source=view.source.name,
+        portfolio=portfolio,
+        tolerance=tolerance,
+        exposure=known.exposure,
+        shortlist=known.shortlist,
+        contests=known.contests,
+        advice=advice,
+        orders=orders_of(desk, book, direct),
+        margins=margins,
+        cost=cost,
+        insurance=_insured(known, desk, book, cost, direct + proxy),
+        failures=_failures(known, desk, book, margins, direct, proxy),
+        coverage=coverage_rows(
+            [a.asset for a in known.exposure.assets if not a.is_cash and a.asset in desk.coins],
+            desk.coins,
+            desk.held,
+            desk.wanted,
+            direct,
+            proxy,
+            coverage_reasons(desk, book, direct, proxy, with_contract),
+        ),
+        effectiveness=planned,
+        effectiveness_naive=naive,
+        binding=binding_limits(desk, book),
+        venues=tuple(sorted(known.scores.values(), key=lambda s: (-s.score, s.venue))),
+        history=held_through(known.returns, desk.held, desk.short(book.worth)),
+        fans=fans(desk, book, margins),
+        findings=tuple(dict.fromkeys(findings)),
+        origins=origins(known, desk, book, {a.asset: a.price_origin for a in known.exposure.assets}),
+    )
+
+
+def _proxy_prices(known: Survey) -> dict[str, float]:
+    """Last price of BTC and ETH, for the basis of their dated contracts."""
+    from stormsail.market.load import load_bars
+
+    found = {}
+    for coin in ("BTC", "ETH"):
+        series = known.lookup.price_series(coin)
+        if not isinstance(series, Unavailable):
+            bars, _ = load_bars(known.view, series.info, start=known.view.as_of - timedelta(days=3))
+            if not bars.is_empty():
+                found[coin] = float(bars["close"][-1])
+    return found
+
+
+def _previous(plan: HedgePlan | None, desk: Desk) -> FloatArray | None:
+    """What the plan in force is short, at today's prices."""
+    if plan is None:
+        return None
+    held = {o.contract.id: o.quantity for o in plan.orders}
+    return np.array(
+        [
+            to_float(t.contract.notional(held[t.contract.id], t.price)) if t.contract.id in held else 0.0
+            for t in desk.terms
+        ]
+    )
+
+
+def _winner(known: Survey) -> str:
+    return known.contests[0].winner if known.contests else "naive"
+
+
+def _nothing(book: Settled) -> tuple[Finding, ...]:
+    if (book.lots > 0).any():
+        return ()
+    return (Finding(Trouble.DEGRADED, "plan", "no order is worth its cost or fits the limits", "nothing is hedged"),)
+
+
+def _insured(known: Survey, desk: Desk, book: Settled, cost: Cost, protected: FloatArray) -> Insurance:
+    per_day = known.returns.bars_per_day
+    bars = max(round(desk.tolerance.horizon / timedelta(days=1) * per_day), 1)
+    paths = horizon_returns(known.model.complete, bars, mean_block=MEAN_BLOCK_DAYS * per_day)
+    return insurance(
+        held=desk.held,
+        short=desk.short(book.worth),
+        fall=desk.fall,
+        paths=paths,
+        cost=cost.total,
+        protected=float(protected.sum()),
+        horizon=desk.tolerance.horizon,
+        method=(
+            f"{len(paths)} horizons drawn in blocks of {MEAN_BLOCK_DAYS:g} days from {known.returns.panel.window}; "
+            "days without a price are taken from the factor model"
+        ),
+    )
+
+
+def _failures(
+    known: Survey,
+    desk: Desk,
+    book: Settled,
+    margins: tuple[VenueMargin, ...],
+    direct: FloatArray,
+    proxy: FloatArray,
+) -> tuple[FailureMode, ...]:
+    assets = known.exposure.assets
+    locked = per_coin(
+        [a.asset for a in assets], desk.coins, [to_float(a.quantity - a.sellable) * a.price for a in assets]
+    )
+    storm = Storm(
+        coins=desk.coins,
+        held=desk.held,
+        locked=locked,
+        short=desk.short(book.worth),
+        proxy=proxy,
+        uncovered=np.maximum(desk.held - direct - proxy, 0.0),
+        beta=desk.beta,
+        tail=known.tail,
+        fall=desk.fall,
+        market_fall=desk.market_fall,
+        survive=desk.tolerance.survive,
+    )
+    per_contract = desk.fall @ desk.mapping * book.worth
+    lies = [
+        AtVenue(
+            m.venue,
+            to_float(m.collateral),
+            to_float(m.notional),
+            float(per_contract @ desk.at_venue(m.venue)),
+            m.rise,
+        )
+        for m in margins
+    ]
+    return failure_modes(
+        storm,
+        lies,
+        funding_at_cap=_at_cap(desk.terms, book.worth, desk.tolerance.horizon),
+        horizon=desk.tolerance.horizon,
+        chance=desk.tolerance.liquidation_chance,
+    )
+
+
+def _at_cap(terms: tuple[Terms, ...], worth: FloatArray, horizon: timedelta) -> float:
+    """Cost of every settlement at the cap, by the venue's cap or the assumed one."""
+    total = 0.0
+    for t, notional in zip(terms, worth, strict=True):
+        if t.contract.tenor is Tenor.PERPETUAL:
+            cap, hours = ASSUMED_CAP if isinstance(t.funding_cap, Unavailable) else t.funding_cap
+            total += notional * cap * (horizon / timedelta(hours=hours))
+    return total

@@ -1,0 +1,223 @@
+"""The table the decision is made at: contracts in play with their terms, and the programme they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from stormsail.audit import Tolerance
+from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
+from stormsail.instruments.types import Route
+from stormsail.plan.problem import FactorCovariance, FloatArray, Problem, build_limits
+from stormsail.plan.survey import Survey
+from stormsail.plan.tails import falls
+from stormsail.plan.terms import Terms, usable
+
+IN_PLAY = 60
+"""Most contracts in the programme; assets beyond are protected by proxies."""
+
+BASIS_SD_PER_DAY = {Tenor.PERPETUAL: 0.0007, Tenor.DATED: 0.0015}
+"""Daily deviation of a contract against its coin: the median over 264 perpetuals of Binance in the first half of 2025,
+own measurement; twice that for a dated contract, whose basis moves with rates as well."""
+
+_CENT = 0.01
+MAJORS = frozenset({"BTC", "ETH"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Desk:
+    """Everything the programme needs except the collateral rates.
+
+    Attributes:
+        tolerance: What is wanted.
+        value: Value of the portfolio.
+        risky: Value of its coins.
+        coins: Names, length K.
+        covariance: Of the coins.
+        beta: Market betas, shape (K,), not below 0.
+        held, wanted: Value held and value to be protected, shape (K,).
+        fall: Fall of each coin in the event to be survived, shape (K,).
+        market_fall: Fall of BTC then.
+        terms: Of each contract in play, length n.
+        at: Index of each contract's coin, shape (n,).
+        capacity: Most that may be short of each, shape (n,).
+        carry, cost: Per unit over the horizon, shape (n,).
+        caps: Most that may lie at each venue, in currency.
+    """
+
+    tolerance: Tolerance
+    value: float
+    risky: float
+    coins: tuple[str, ...]
+    covariance: FactorCovariance
+    beta: FloatArray
+    held: FloatArray
+    wanted: FloatArray
+    fall: FloatArray
+    market_fall: float
+    terms: tuple[Terms, ...]
+    at: tuple[int, ...]
+    capacity: FloatArray
+    carry: FloatArray
+    cost: FloatArray
+    caps: Mapping[str, float]
+
+    @property
+    def mapping(self) -> FloatArray:
+        """``B``, shape (K, n)."""
+        out = np.zeros((len(self.coins), len(self.terms)))
+        out[list(self.at), np.arange(len(self.terms))] = 1.0
+        return out
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Venues of the contracts in play, sorted."""
+        return tuple(sorted({t.contract.venue for t in self.terms}))
+
+    @property
+    def cash(self) -> float:
+        """Collateral there is, less a cent for each venue: what is posted is rounded up to cents."""
+        given = self.tolerance.collateral
+        return math.inf if given is None else max(to_float(given) - _CENT * len(self.venues), 0.0)
+
+    def cap(self, venue: str) -> float:
+        """Most that may lie at a venue, less a cent."""
+        return max(self.caps[venue] - _CENT, 0.0)
+
+    def at_venue(self, venue: str) -> FloatArray:
+        """Which contracts trade there, 0 or 1, shape (n,)."""
+        return np.array([float(t.contract.venue == venue) for t in self.terms])
+
+    def short(self, notionals: FloatArray) -> FloatArray:
+        """Value short of each coin, shape (K,)."""
+        return self.mapping @ notionals
+
+    def problem(self, rates: FloatArray, *, allowed: FloatArray, previous: FloatArray | None = None) -> Problem:
+        """The programme with these collateral rates.
+
+        Args:
+            rates: Collateral per unit of short, shape (n,).
+            allowed: Most that may be short of each contract, shape (n,).
+            previous: What is short already.
+        """
+        wish, mapping = self.tolerance, self.mapping
+        floor = -math.inf
+        if wish.floor is not None:
+            floor = to_float(wish.floor) - (self.value - float(self.fall @ self.held))
+        limits = build_limits(
+            len(self.terms),
+            names=tuple(t.contract.id for t in self.terms),
+            capacity=allowed,
+            cash_rate=rates,
+            collateral=self.cash,
+            venues=self.venues,
+            venue_rate=np.array([rates * self.at_venue(v) for v in self.venues]),
+            venue_cap=np.array([self.cap(v) for v in self.venues]),
+            running_cost=self.cost - self.carry,
+            budget=math.inf if wish.budget is None else to_float(wish.budget),
+            delta=self.beta @ mapping,
+            delta_cap=float(self.beta @ (self.wanted + wish.max_net_delta * self.held)),
+            relief=self.fall @ mapping + self.carry - self.cost,
+            needed_relief=floor,
+        )
+        days = wish.horizon / timedelta(days=1)
+        basis = np.array([BASIS_SD_PER_DAY[t.contract.tenor] ** 2 * days for t in self.terms])
+        return Problem(
+            value=self.risky,
+            wanted=self.wanted,
+            mapping=mapping,
+            covariance=self.covariance,
+            basis_variance=basis,
+            carry=self.carry,
+            cost=self.cost,
+            limits=limits,
+            previous=previous,
+        )
+
+
+def in_play(survey: Survey) -> tuple[Contract, ...]:
+    """Usable linear contracts: BTC's and ETH's (dated ones too), the basket's, direct ones by falling value held."""
+    ranked = survey.shortlist
+    rows = [row for asset in ranked.by_asset for row in ranked.by_asset[asset]] + list(ranked.portfolio)
+    value = {a.asset: a.value for a in survey.exposure.assets}
+    first: dict[str, tuple[int, float, str]] = {}
+    found: dict[str, Contract] = {}
+    for row in rows:
+        for leg in row.candidate.legs if row.usable else ():
+            contract = leg.contract
+            if not usable(contract) or contract.base not in survey.coins:
+                continue
+            rank = 0 if contract.base in MAJORS else 2 if row.candidate.route is Route.BASKET else 1
+            key = (rank, -value.get(contract.base, 0.0), contract.id)
+            if contract.id not in first or key < first[contract.id]:
+                first[contract.id], found[contract.id] = key, contract
+    for contract in survey.contracts:
+        if contract.base in MAJORS and contract.tenor is Tenor.DATED and usable(contract):
+            found[contract.id], first[contract.id] = contract, (0, 0.0, contract.id)
+    order = sorted(found, key=lambda cid: first[cid])[:IN_PLAY]
+    return tuple(sorted(found[cid] for cid in order))
+
+
+def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tuple[Desk, tuple[Finding, ...]]:
+    """Put the contracts on the table.
+
+    A contract on a coin that is no proxy for others is never shorted beyond what was wanted of that coin. Slippage is
+    judged at the largest order it could get.
+
+    Args:
+        survey: What is known.
+        tolerance: What is wanted.
+        terms: Of the contracts in play.
+    """
+    coins, held = survey.coins, survey.held
+    beta = np.maximum(survey.model.market_beta, 0.0)
+    wanted = tolerance.coverage * held
+    fall, market_fall = falls(held, survey.tail, tolerance.survive)
+    proxies = _proxies(survey)
+    at = tuple(coins.index(t.contract.base) for t in terms)
+    total = float(wanted.sum())
+    capacity, cost, findings = np.zeros(len(terms)), np.zeros(len(terms)), []
+    for i, t in enumerate(terms):
+        own = total * 2.0 if t.contract.base in proxies else float(wanted[at[i]])
+        room = t.capacity(tolerance.volume_share)
+        if isinstance(room, Unavailable):
+            cure = "its share of volume is not limited"
+            findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", room.reason, cure))
+            room = own
+        capacity[i] = min(own, room)
+        slip = t.slippage(min(capacity[i], total))
+        cost[i] = 2.0 * (to_float(t.contract.taker_fee) + (0.0 if isinstance(slip, Unavailable) else slip))
+    value = survey.exposure.value
+    return Desk(
+        tolerance=tolerance,
+        value=value,
+        risky=survey.exposure.risky_value,
+        coins=coins,
+        covariance=survey.model.covariance,
+        beta=beta,
+        held=held,
+        wanted=wanted,
+        fall=fall,
+        market_fall=market_fall,
+        terms=tuple(terms),
+        at=at,
+        capacity=capacity,
+        carry=np.array([t.expected_carry() for t in terms]),
+        cost=cost,
+        caps={venue: score.cap * value for venue, score in survey.scores.items()},
+    ), tuple(findings)
+
+
+def _proxies(survey: Survey) -> frozenset[str]:
+    """Coins whose contracts may stand for others: BTC, ETH and the basket's members."""
+    legs = {
+        leg.contract.base
+        for row in survey.shortlist.portfolio
+        if row.candidate.route is Route.BASKET and row.usable
+        for leg in row.candidate.legs
+    }
+    return MAJORS | legs

@@ -1,0 +1,196 @@
+"""What the hedge still fails against, each with its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from stormsail.core import Unavailable, format_span
+from stormsail.plan.problem import FloatArray
+from stormsail.plan.types import FailureMode
+
+DEPEGS = (0.05, 0.12)
+"""Falls of a stablecoin that have happened: USDC to 0.95 for a day, to 0.88 at the low (10-13 March 2023)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storm:
+    """The book and the fall it is judged by; arrays are per coin, shape (K,), in currency.
+
+    Attributes:
+        coins: Names.
+        held: Value held.
+        locked: Value that cannot be sold now.
+        short: Value short.
+        proxy: Value that only a proxy protects.
+        uncovered: Value that nothing protects.
+        beta: Market beta used by the plan.
+        tail: The same on the worst days.
+        fall: Fall in the event, a positive fraction.
+        market_fall: Fall of BTC in the event.
+        survive: Fall of the portfolio in the event.
+    """
+
+    coins: tuple[str, ...]
+    held: FloatArray
+    locked: FloatArray
+    short: FloatArray
+    proxy: FloatArray
+    uncovered: FloatArray
+    beta: FloatArray
+    tail: FloatArray
+    fall: FloatArray
+    market_fall: float
+    survive: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtVenue:
+    """What lies at one venue: collateral, short notional, profit after the fall, and the rise that liquidates it."""
+
+    venue: str
+    collateral: float
+    notional: float
+    profit: float
+    rise: float
+
+
+def failure_modes(
+    storm: Storm,
+    venues: Sequence[AtVenue],
+    *,
+    funding_at_cap: float | Unavailable,
+    horizon: timedelta,
+    chance: float,
+) -> tuple[FailureMode, ...]:
+    """Every failure that applies to this book, the dearest first (those without a figure last).
+
+    Args:
+        storm: The book and the fall.
+        venues: What lies where.
+        funding_at_cap: Cost of funding at its cap against the short for the whole horizon.
+        horizon: The plan's horizon.
+        chance: Chance of a liquidation that the collateral was sized for.
+    """
+    modes: list[FailureMode] = []
+    if storm.uncovered.sum() > 0:
+        modes.append(_gap(storm))
+    if storm.locked.sum() > 0:
+        modes.append(_locked(storm))
+    if storm.proxy.sum() > 1e-9 * storm.held.sum():
+        modes.append(_beta_shift(storm))
+    if venues:
+        modes += [
+            _deleveraging(storm, venues),
+            _venue_failure(venues),
+            _squeeze(venues, chance),
+            _funding(funding_at_cap, horizon),
+            _depeg(venues),
+        ]
+    return tuple(sorted(modes, key=lambda m: (isinstance(m.loss, Unavailable), -_loss(m), m.name)))
+
+
+def _loss(mode: FailureMode) -> float:
+    return 0.0 if isinstance(mode.loss, Unavailable) else mode.loss
+
+
+def _top(storm: Storm, amounts: FloatArray, count: int = 3) -> str:
+    order = [i for i in np.argsort(-amounts, kind="stable")[:count] if amounts[i] > 0]
+    return ", ".join(f"{storm.coins[i]} {amounts[i]:,.0f}" for i in order)
+
+
+def _gap(storm: Storm) -> FailureMode:
+    open_part, loss = float(storm.uncovered.sum()), float(storm.uncovered @ storm.fall)
+    return FailureMode(
+        "what is not covered",
+        f"{open_part:,.0f} is not protected (most: {_top(storm, storm.uncovered)}); when the portfolio falls by "
+        f"{storm.survive:.0%} it loses {loss:,.0f}.",
+        loss,
+        "Raise coverage, collateral or the venues allowed.",
+    )
+
+
+def _locked(storm: Storm) -> FailureMode:
+    value, loss = float(storm.locked.sum()), float(storm.locked @ storm.fall)
+    return FailureMode(
+        "locked coins",
+        f"{value:,.0f} cannot be sold ({_top(storm, storm.locked)}); if the hedge is closed against your will, it "
+        "falls with nothing to be done.",
+        loss,
+        "Keep more than the required collateral behind the shorts on these coins.",
+    )
+
+
+def _beta_shift(storm: Storm) -> FailureMode:
+    """In the tail a coin falls ``tail * m`` where its proxy pays ``beta * m``."""
+    gap = storm.proxy * np.maximum(storm.tail - storm.beta, 0.0) * storm.market_fall
+    return FailureMode(
+        "beta shift",
+        f"{storm.proxy.sum():,.0f} is protected through other coins. On the worst days these assets fell "
+        f"{np.average(storm.tail, weights=storm.proxy):.2f} times as much as BTC, not the "
+        f"{np.average(storm.beta, weights=storm.proxy):.2f} times the ratio is made for.",
+        float(gap.sum()),
+        "Use contracts on the coins themselves where they exist; the ratio is not raised for the tail.",
+    )
+
+
+def _deleveraging(storm: Storm, venues: Sequence[AtVenue]) -> FailureMode:
+    gain = float(storm.short @ storm.fall)
+    cash, notional = sum(v.collateral for v in venues), sum(v.notional for v in venues)
+    leverage = notional / cash if cash > 0 else np.inf
+    return FailureMode(
+        "auto-deleveraging",
+        f"In the fall the shorts gain {gain:,.0f}; a venue may close winning shorts against losing longs. At "
+        f"a leverage of {leverage:.2f} they rank low in that queue. Closed halfway down, half of the gain is missed.",
+        0.5 * gain,
+        "Low leverage and several venues keep the rank low; move gains out as they come and re-open elsewhere.",
+    )
+
+
+def _venue_failure(venues: Sequence[AtVenue]) -> FailureMode:
+    worst = max(venues, key=lambda v: (v.collateral + max(v.profit, 0.0), v.venue))
+    loss = worst.collateral + max(worst.profit, 0.0)
+    return FailureMode(
+        "venue failure",
+        f"If {worst.venue} fails after the fall, {worst.collateral:,.0f} of collateral and {worst.profit:,.0f} of open "
+        "profit are gone, and the coins are naked.",
+        loss,
+        "The venue's cap limits the collateral; draw profit off as it comes.",
+    )
+
+
+def _squeeze(venues: Sequence[AtVenue], chance: float) -> FailureMode:
+    weakest = min(venues, key=lambda v: (v.rise, v.venue))
+    return FailureMode(
+        "squeeze beyond the collateral",
+        f"If the shorts at {weakest.venue} rise by {weakest.rise:.0%} before more collateral arrives, they are closed "
+        f"and {weakest.collateral:,.0f} is lost; the collateral was sized for a chance of {chance:.2%} in 30 days. The "
+        "coins held have risen too.",
+        weakest.collateral,
+        "Set an alarm at half that rise and keep cash that can be there within the top-up time.",
+    )
+
+
+def _funding(cost: float | Unavailable, horizon: timedelta) -> FailureMode:
+    told = "is not known" if isinstance(cost, Unavailable) else f"is {cost:,.0f}"
+    return FailureMode(
+        "funding at its cap",
+        f"If every settlement of the next {format_span(horizon)} goes to the cap against the short, the cost {told}.",
+        cost,
+        "Watch funding daily; change to dated contracts or sell when the forecast turns.",
+    )
+
+
+def _depeg(venues: Sequence[AtVenue]) -> FailureMode:
+    cash = sum(v.collateral for v in venues)
+    small, large = (share * cash for share in DEPEGS)
+    return FailureMode(
+        "stablecoin loses its peg",
+        f"The {cash:,.0f} of collateral is a stablecoin: at 5 % off its peg {small:,.0f} is lost, at 12 % "
+        f"{large:,.0f}; prices in that coin rise by as much, which squeezes the shorts.",
+        large,
+        "Spread collateral over two stablecoins, or back inverse contracts with the coin itself.",
+    )

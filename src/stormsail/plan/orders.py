@@ -1,0 +1,121 @@
+"""The orders of a settled book, what each protects, and what kept the book from more."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from stormsail.core import STABLECOINS, Unavailable, from_float, times, to_float
+from stormsail.instruments.candidates import route_of
+from stormsail.instruments.types import Route
+from stormsail.plan.cost import ContractCost, contract_cost, fee
+from stormsail.plan.desk import MAJORS, Desk
+from stormsail.plan.problem import FloatArray, Limit
+from stormsail.plan.settle import Settled
+from stormsail.plan.types import Order
+
+_PRICE_OF_NOTHING = 1e-7
+WHOLE = "portfolio"
+
+
+def orders_of(desk: Desk, book: Settled, direct: FloatArray) -> tuple[Order, ...]:
+    """Orders to sell, largest first.
+
+    Args:
+        desk: What was on the table.
+        book: What was decided.
+        direct: Value of each coin protected by its own contracts, shape (K,).
+    """
+    short = desk.short(book.worth)
+    found = []
+    for i, terms in enumerate(desk.terms):
+        if book.lots[i] <= 0:
+            continue
+        k, step = desk.at[i], book.steps[i]
+        notional = step.notional(int(book.lots[i]))
+        beyond = short[k] > direct[k] * (1 + 1e-9) + 1.0
+        own = direct[k] > 0.0
+        protects = tuple(name for name, yes in ((desk.coins[k], own), (WHOLE, beyond)) if yes)
+        route = route_of(terms.contract) if own else Route.PROXY if desk.coins[k] in MAJORS else Route.BASKET
+        slip = terms.slippage(to_float(notional))
+        found.append(
+            Order(
+                contract=terms.contract,
+                quantity=step.quantity(int(book.lots[i])),
+                price=step.price,
+                notional=notional,
+                protects=protects or (WHOLE,),
+                route=route,
+                fee=fee(terms.contract, notional),
+                slippage=slip if isinstance(slip, Unavailable) else _money(notional, slip),
+            )
+        )
+    return tuple(sorted(found, key=lambda o: (-o.notional, o.contract.id)))
+
+
+def _money(notional: Decimal, share: float) -> Decimal:
+    return round(times(notional, from_float(share)), 4)
+
+
+def costs_of(desk: Desk, book: Settled) -> tuple[ContractCost, ...]:
+    """Cost of each short, in the order of the contracts."""
+    return tuple(
+        contract_cost(t.contract, step.notional(int(k)), t.carry, t.slippage(to_float(step.notional(int(k)))))
+        for t, step, k in zip(desk.terms, book.steps, book.lots, strict=True)
+        if k > 0
+    )
+
+
+def binding_limits(desk: Desk, book: Settled) -> tuple[str, ...]:
+    """Limits that held the hedge back, each with its figure and what one more unit of it would be worth."""
+    found = []
+    limits = book.problem.limits
+    used = limits.rows @ book.solution.h
+    for row, (group, name, price) in enumerate(zip(limits.groups, limits.names, book.solution.shadow, strict=True)):
+        if price <= _PRICE_OF_NOTHING or limits.bounds[row] <= 0:
+            continue
+        if group is Limit.DELTA or (group is Limit.CAPACITY and not _by_volume(desk, row)):
+            continue  # these are the wish itself
+        told = name if group.value == name else f"{group.value} {name}"
+        if group is Limit.FLOOR:
+            found.append(
+                f"floor: the hedge must pay {-limits.bounds[row]:,.0f} after the fall; worth {price:.4f} a unit"
+            )
+        else:
+            found.append(
+                f"{told}: {used[row]:,.0f} of {limits.bounds[row]:,.0f}; one more unit would be worth {price:.4f}"
+            )
+    return tuple(found)
+
+
+def _by_volume(desk: Desk, row: int) -> bool:
+    """Whether a capacity row is the contract's volume and not the wish itself."""
+    return bool(desk.capacity[row] < desk.wanted[desk.at[row]] * (1 - 1e-9)) or desk.coins[desk.at[row]] in MAJORS
+
+
+def coverage_reasons(
+    desk: Desk, book: Settled, direct: FloatArray, proxy: FloatArray, contracts: frozenset[str]
+) -> dict[str, str]:
+    """Why a coin is not protected, or not by its own contract, in plain words.
+
+    Args:
+        desk: What was on the table.
+        book: What was decided.
+        direct, proxy: Protected value of each coin, shape (K,).
+        contracts: Coins that have a usable contract.
+    """
+    held_by = [b.split(":")[0] for b in binding_limits(desk, book)]
+    because = f"held back by {', '.join(held_by[:3])}" if held_by else "the rest is not worth its cost"
+    reasons: dict[str, str] = {}
+    for k, coin in enumerate(desk.coins):
+        if desk.held[k] <= 0 or coin in STABLECOINS:
+            continue
+        missing = desk.wanted[k] - direct[k] - proxy[k]
+        parts = []
+        if proxy[k] > 0.02 * desk.wanted[k]:
+            parts.append("through a proxy" if coin in contracts else "no contract of its own that may be used: proxy")
+        if missing > 0.02 * desk.wanted[k]:
+            parts.append(because)
+        if desk.tolerance.coverage < 1:
+            parts.append(f"{desk.tolerance.coverage:.0%} asked for")
+        reasons[coin] = "; ".join(parts)
+    return reasons

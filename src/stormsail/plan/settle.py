@@ -1,0 +1,151 @@
+"""From the programme to a book of whole lots whose collateral keeps every promise.
+
+The programme needs a collateral rate for each contract before the book is known, and under cross margin the book as a
+whole needs less than its contracts one by one. So it is solved first with the contracts' own rates; then those rates
+are scaled, venue by venue, by what the book needs over what its parts need; the new book is judged by its own
+requirement, and the scale is raised until that requirement fits under every limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stormsail.core import Finding, NumericalError, to_float
+from stormsail.margin.types import CollateralRequirement, MarginMode
+from stormsail.plan.collateral import Keeper, joint_moves
+from stormsail.plan.desk import Desk
+from stormsail.plan.problem import FloatArray, Problem
+from stormsail.plan.rounding import IntArray, Step, notionals, round_book, smallest_useful
+from stormsail.plan.solver import Programme, Solution
+
+ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """The book.
+
+    Attributes:
+        lots: Of each contract, shape (n,).
+        worth: Notional of each, shape (n,).
+        steps: Grid of each contract.
+        alone: Requirement of each contract alone.
+        books: Requirement of each venue's book; under isolated margin the sum of its parts.
+        need: Collateral by venue, in currency.
+        problem: The programme that made it.
+        solution: Its answer before rounding.
+        findings: What was noticed.
+    """
+
+    lots: IntArray
+    worth: FloatArray
+    steps: tuple[Step, ...]
+    alone: tuple[CollateralRequirement, ...]
+    books: Mapping[str, CollateralRequirement]
+    need: Mapping[str, float]
+    problem: Problem
+    solution: Solution
+    findings: tuple[Finding, ...]
+
+
+def settle(desk: Desk, keeper: Keeper, mode: MarginMode, previous: FloatArray | None = None) -> Settled:
+    """Find the book.
+
+    Args:
+        desk: What is on the table.
+        keeper: The promise collateral must keep.
+        mode: Isolated or cross margin.
+        previous: What is short already, shape (n,).
+
+    Raises:
+        InfeasibleError: If the limits fight; the cause names them.
+        NumericalError: If no book is found whose own requirement fits.
+    """
+    guess = np.minimum(desk.capacity, max(float(desk.wanted.sum()), 1.0))
+    alone = tuple(keeper.alone(t, float(g)) for t, g in zip(desk.terms, guess, strict=True))
+    smallest = smallest_useful(desk.risky)
+    steps = tuple(Step.of(t.contract, t.price, smallest=smallest) for t in desk.terms)
+    rates = np.array([r.rate for r in alone])
+    scale = dict.fromkeys(desk.venues, 1.0)
+    programme = Programme()
+    best: Settled | None = None
+    for turn in range(ROUNDS):
+        scaled = rates * np.array([scale[t.contract.venue] for t in desk.terms])
+        found = _one_round(desk, keeper, mode, scaled, steps, alone, programme, previous)
+        fits = _fits(desk, found)
+        if fits and (best is None or found.problem.objective(found.worth) < best.problem.objective(best.worth)):
+            best = found
+        if mode is MarginMode.ISOLATED or (fits and not _held_back(found)):
+            break
+        for venue in desk.venues:
+            parts = float(rates @ (found.worth * desk.at_venue(venue)))
+            if parts > 0:
+                ratio = found.need[venue] / parts
+                scale[venue] = ratio if fits else max(ratio, scale[venue]) * (1.01 + 0.05 * turn)
+        if fits and best is not found:
+            break
+    if best is None:
+        raise NumericalError(
+            f"no book in {ROUNDS} rounds whose collateral fits under cash and venue caps",
+            cure="ask for isolated margin, or raise collateral",
+            where="plan",
+        )
+    return best
+
+
+def _one_round(
+    desk: Desk,
+    keeper: Keeper,
+    mode: MarginMode,
+    rates: FloatArray,
+    steps: tuple[Step, ...],
+    alone: tuple[CollateralRequirement, ...],
+    programme: Programme,
+    previous: FloatArray | None,
+) -> Settled:
+    problem = desk.problem(rates, allowed=desk.capacity, previous=previous)
+    solution = programme.solve(problem)
+    least = np.array([to_float(s.lot_value) * s.least for s in steps])
+    idle = solution.h < 0.5 * least
+    if idle.any() and previous is None and desk.tolerance.floor is None:
+        problem = desk.problem(rates, allowed=np.where(idle, 0.0, desk.capacity), previous=previous)
+        solution = programme.solve(problem)
+    lots = round_book(problem, solution.h, steps)
+    worth = np.array([to_float(x) for x in notionals(lots, steps)])
+    books, need, findings = _requirements(desk, keeper, mode, worth, alone)
+    return Settled(lots, worth, steps, alone, books, need, problem, solution, findings)
+
+
+def _requirements(
+    desk: Desk, keeper: Keeper, mode: MarginMode, worth: FloatArray, alone: Sequence[CollateralRequirement]
+) -> tuple[dict[str, CollateralRequirement], dict[str, float], tuple[Finding, ...]]:
+    books: dict[str, CollateralRequirement] = {}
+    need = dict.fromkeys(desk.venues, 0.0)
+    findings: list[Finding] = []
+    for venue in desk.venues:
+        rows = [int(i) for i in np.flatnonzero(worth * desk.at_venue(venue) > 0)]
+        if not rows:
+            continue
+        terms = [desk.terms[i] for i in rows]
+        moves, found = joint_moves(terms, worth[rows])
+        findings += found
+        books[venue] = keeper.together(venue, terms, worth[rows], moves)
+        parts = sum(alone[i].rate * worth[i] for i in rows)
+        need[venue] = float(parts if mode is MarginMode.ISOLATED else books[venue].rate * worth[rows].sum())
+    return books, need, tuple(findings)
+
+
+def _fits(desk: Desk, found: Settled) -> bool:
+    """Whether what the book needs is within cash and venue caps."""
+    return sum(found.need.values()) <= desk.cash + 1e-6 and all(
+        need <= desk.cap(venue) + 1e-6 for venue, need in found.need.items()
+    )
+
+
+def _held_back(found: Settled) -> bool:
+    """Whether collateral or a venue's cap kept the book small, so that cheaper collateral would change it."""
+    prices = zip(found.problem.limits.groups, found.solution.shadow, strict=True)
+    return any(group.value in {"collateral", "venue cap"} and price > 1e-7 for group, price in prices)

@@ -1,0 +1,73 @@
+"""The advice perpetual or dated for this portfolio, and what it leaves on the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from stormsail.audit import Tolerance
+from stormsail.core import Tenor, Unavailable, to_float
+from stormsail.plan.advice import advise
+from stormsail.plan.terms import Terms
+from stormsail.plan.types import TenorAdvice
+
+ABOUT = ("BTC", "ETH")
+
+
+def tenor_advice(terms: Sequence[Terms], tolerance: Tolerance, as_of: datetime, size: float) -> TenorAdvice:
+    """Compare the perpetual and the dated contract of BTC, or of ETH where BTC has no dated one.
+
+    Args:
+        terms: Of the contracts in play.
+        tolerance: For the horizon.
+        as_of: Moment of the decision.
+        size: Notional at which slippage is judged.
+    """
+    for coin in ABOUT:
+        mine = [t for t in terms if t.contract.base == coin]
+        floating = _best([t for t in mine if t.contract.tenor is Tenor.PERPETUAL])
+        fixed = _best([t for t in mine if t.contract.expiry is not None], tolerance, as_of)
+        if floating is not None and fixed is not None and fixed.contract.expiry is not None:
+            cost = _cost(fixed, size)
+            return advise(
+                floating.carry,
+                fixed.carry,
+                horizon=tolerance.horizon,
+                perpetual_cost=_cost(floating, size),
+                dated_cost=cost,
+                life=fixed.contract.expiry - as_of,
+                roll_cost=cost,
+                about=coin,
+            )
+    perpetual = next((t.carry for t in terms if t.contract.base in ABOUT), Unavailable("no contract on BTC or ETH"))
+    none = Unavailable("no dated contract on BTC or ETH is known")
+    return advise(perpetual, none, horizon=tolerance.horizon, perpetual_cost=0.0, dated_cost=0.0)
+
+
+def _best(terms: Sequence[Terms], tolerance: Tolerance | None = None, as_of: datetime | None = None) -> Terms | None:
+    """The most traded; of dated ones first those that outlive the horizon, the nearest of them."""
+    if not terms:
+        return None
+    if tolerance is None or as_of is None:
+        return min(terms, key=lambda t: (-_volume(t), t.contract.id))
+    end = as_of + tolerance.horizon
+    lasting = [t for t in terms if t.contract.expiry is not None and t.contract.expiry >= end]
+    pool = lasting or terms
+    return min(pool, key=lambda t: (abs((t.contract.expiry or end) - end), t.contract.id))
+
+
+def _volume(terms: Terms) -> float:
+    return 0.0 if isinstance(terms.volume, Unavailable) else terms.volume
+
+
+def _cost(terms: Terms, size: float) -> float:
+    slip = terms.slippage(size)
+    return 2.0 * (to_float(terms.contract.taker_fee) + (0.0 if isinstance(slip, Unavailable) else slip))
+
+
+def follow(terms: Sequence[Terms], advice: TenorAdvice) -> tuple[Terms, ...]:
+    """The contracts the advice leaves: no dated ones, or no perpetuals of coins that have a dated one."""
+    if advice.tenor is Tenor.PERPETUAL:
+        return tuple(t for t in terms if t.contract.tenor is Tenor.PERPETUAL)
+    dated = {t.contract.base for t in terms if t.contract.tenor is Tenor.DATED}
+    return tuple(t for t in terms if t.contract.tenor is Tenor.DATED or t.contract.base not in dated)

@@ -1,0 +1,221 @@
+"""What is known of each contract that the plan may short: price, volume, volatility, carry, brackets, bars."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from stormsail.core import (
+    Contract,
+    Finding,
+    Payoff,
+    Tenor,
+    Trouble,
+    Unavailable,
+    from_float,
+    nearest_to,
+)
+from stormsail.forecast.types import CarryForecast, MaybeCarry
+from stormsail.instruments.terms import carries, median_volumes
+from stormsail.instruments.types import VenueRecord
+from stormsail.margin.moves import Moves, bar_moves
+from stormsail.margin.rise import ewma_sigma_daily
+from stormsail.margin.tiers import assumed_table, tier_table
+from stormsail.margin.types import TierTable
+from stormsail.market.book import latest_book
+from stormsail.market.lookup import Lookup
+from stormsail.market.quality import tidy
+from stormsail.market.schema import SeriesInfo, SeriesKey
+from stormsail.market.source import MarketView
+from stormsail.plan.cost import expected_slippage
+
+HISTORY = timedelta(days=730)
+"""Bars behind collateral: two years."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """One contract as the plan sees it; prices are per coin.
+
+    Attributes:
+        contract: Which contract.
+        info: Series of its price.
+        price: Last close known, on the tick.
+        moves: Bar moves, of the mark price where there is one.
+        moves_origin: Series of ``moves``.
+        volume: Median daily quote volume over 30 days.
+        sigma_daily: Daily volatility now.
+        carry: Of a short over the horizon, per unit of notional.
+        carry_origin: Where it came from.
+        book: Last order book, or why there is none.
+        table: Margin brackets.
+        funding_cap: Cap of one settlement and hours between two, if the venue states one.
+    """
+
+    contract: Contract
+    info: SeriesInfo
+    price: Decimal
+    moves: Moves
+    moves_origin: str
+    volume: float | Unavailable
+    sigma_daily: float | Unavailable
+    carry: MaybeCarry
+    carry_origin: str
+    book: pl.DataFrame | Unavailable
+    table: TierTable
+    funding_cap: tuple[float, float] | Unavailable
+
+    def slippage(self, notional: float) -> float | Unavailable:
+        """Expected slippage of one way, as a fraction."""
+        return expected_slippage(
+            notional,
+            book=self.book,
+            daily_volume=None if isinstance(self.volume, Unavailable) else self.volume,
+            daily_volatility=None if isinstance(self.sigma_daily, Unavailable) else self.sigma_daily,
+        )
+
+    def capacity(self, share: float) -> float | Unavailable:
+        """Most that may be short within a share of a day's volume."""
+        return self.volume if isinstance(self.volume, Unavailable) else self.volume * share
+
+    def expected_carry(self) -> float:
+        """Expected carry, 0 where it is unavailable (which a finding says)."""
+        return self.carry.expected if isinstance(self.carry, CarryForecast) else 0.0
+
+
+def contract_terms(
+    view: MarketView,
+    lookup: Lookup,
+    contracts: Sequence[Contract],
+    venues: Mapping[str, VenueRecord],
+    spot: Mapping[str, float],
+    horizon: timedelta,
+    day: date,
+) -> tuple[dict[str, Terms], tuple[Finding, ...]]:
+    """Terms of every contract that has a price, by contract id, and what was noticed.
+
+    Args:
+        view: Market data.
+        lookup: Its index.
+        contracts: Which contracts.
+        venues: Venue records, for baselines.
+        spot: Price of each coin, for the basis of dated contracts.
+        horizon: Over which carry is stated.
+        day: Day of the decision.
+    """
+    infos = {c.id: info for c in contracts if (info := lookup.contract(c.venue, c.symbol)) is not None}
+    marks = {k: m for k, info in infos.items() if (m := lookup.mark(info)) is not None}
+    frames = _read(view, [*infos.values(), *marks.values()], view.as_of - HISTORY)
+    others = _read_beside(view, lookup, infos)
+    volumes = median_volumes(view, lookup, contracts)
+    last = {cid: float(rows["close"][-1]) for cid, i in infos.items() if len(rows := frames[i.key])}
+    paid = carries(view, lookup, contracts, venues, spot, last, horizon)
+    terms: dict[str, Terms] = {}
+    findings: list[Finding] = []
+    for contract in contracts:
+        info = infos.get(contract.id)
+        bars = frames.get(info.key) if info is not None else None
+        if info is None or bars is None or bars.is_empty():
+            findings.append(Finding(Trouble.UNAVAILABLE, contract.id, "no fresh price", "it is not used"))
+            continue
+        price = max(nearest_to(from_float(bars["close"][-1]), contract.tick), contract.tick)
+        moving = marks.get(contract.id, info)
+        rows = frames[moving.key]
+        moves = bar_moves(rows if rows.height > 1 else bars, moving.bar)
+        carry = paid[contract.id]
+        origin, found = _origin(contract, carry)
+        table, found_tiers = _brackets(others["tiers"].get(contract.id), contract, day)
+        findings += [*found, *found_tiers]
+        terms[contract.id] = Terms(
+            contract=contract,
+            info=info,
+            price=price,
+            moves=moves,
+            moves_origin=str(moving.key),
+            volume=volumes[contract.id],
+            sigma_daily=ewma_sigma_daily(moves),
+            carry=carry,
+            carry_origin=origin,
+            book=_book(others["book"].get(contract.id), view.as_of),
+            table=table,
+            funding_cap=_cap(venues.get(contract.venue), contract, day),
+        )
+    return terms, tuple(findings)
+
+
+def _read(view: MarketView, infos: Sequence[SeriesInfo], start: datetime) -> dict[SeriesKey, pl.DataFrame]:
+    """Tidied bars per coin of many series, read kind by kind."""
+    by_kind: defaultdict[str, list[SeriesInfo]] = defaultdict(list)
+    for info in sorted(set(infos)):
+        by_kind[info.key.kind].append(info)
+    frames: dict[SeriesKey, pl.DataFrame] = {}
+    for group in by_kind.values():
+        raw = view.read_many([info.key for info in group], start=start)
+        for info in group:
+            frame, _ = tidy(raw[info.key], info, view.as_of)
+            prices = ("open", "high", "low", "close")
+            frames[info.key] = (
+                frame if info.multiplier == 1 else frame.with_columns(pl.col(name) / info.multiplier for name in prices)
+            )
+    return frames
+
+
+def _read_beside(
+    view: MarketView, lookup: Lookup, infos: Mapping[str, SeriesInfo]
+) -> dict[str, dict[str, pl.DataFrame]]:
+    """Brackets and books of the contracts, by contract id."""
+    found: dict[str, dict[str, pl.DataFrame]] = {}
+    finders = {"tiers": lookup.tiers, "book": lookup.book}
+    for name, find in finders.items():
+        keys = {cid: other.key for cid, info in infos.items() if (other := find(info)) is not None}
+        start = view.as_of - timedelta(days=1) if name == "book" else None
+        frames = view.read_many(sorted(set(keys.values())), start=start) if keys else {}
+        found[name] = {cid: frames[key] for cid, key in keys.items()}
+    return found
+
+
+def _origin(contract: Contract, carry: MaybeCarry) -> tuple[str, list[Finding]]:
+    """Where a carry came from, and what to say where it is assumed or missing."""
+    if isinstance(carry, Unavailable):
+        return "", [Finding(Trouble.UNAVAILABLE, f"carry {contract.id}", carry.reason, "left out of the cost")]
+    if carry.assumed:
+        cure = "the venue's baseline is assumed, with a stated worst case"
+        return f"baseline of {contract.venue}", [
+            Finding(Trouble.DEGRADED, f"funding {contract.id}", "no usable history", cure)
+        ]
+    kind = "price against spot" if contract.tenor is Tenor.DATED else "settled funding"
+    return f"{kind} of {contract.id}", []
+
+
+def _brackets(frame: pl.DataFrame | None, contract: Contract, day: date) -> tuple[TierTable, list[Finding]]:
+    known = Unavailable("no brackets") if frame is None else tier_table(frame, contract, day)
+    if isinstance(known, TierTable):
+        return known, []
+    found = Finding(Trouble.DEGRADED, f"margin {contract.id}", known.reason, "a strict stand-in table is assumed")
+    return assumed_table(contract, day), [found]
+
+
+def _book(frame: pl.DataFrame | None, as_of: datetime) -> pl.DataFrame | Unavailable:
+    return Unavailable("no order book") if frame is None else latest_book(frame, as_of)
+
+
+def _cap(record: VenueRecord | None, contract: Contract, day: date) -> tuple[float, float] | Unavailable:
+    if contract.tenor is Tenor.DATED:
+        return 0.0, 8.0
+    rule = Unavailable("no record of the venue") if record is None else record.rule("funding", day)
+    if isinstance(rule, Unavailable):
+        return rule
+    cap = rule.values.get("cap_per_interval")
+    if cap is None:
+        return Unavailable(f"{contract.venue} states no cap that holds for {contract.symbol}")
+    return float(cap), float(rule.values["interval_hours"])
+
+
+def usable(contract: Contract) -> bool:
+    """Whether the plan can short it with cash as collateral: linear contracts only."""
+    return contract.payoff is Payoff.LINEAR
