@@ -99,9 +99,12 @@ def wicks(bars: Bars, subject: str) -> tuple[Finding, ...]:
 
 def standing(bars: Bars, bar: timedelta, subject: str) -> tuple[Finding, ...]:
     """Stretches of at least a day and three bars without any change of the close."""
-    edges = np.flatnonzero(np.concatenate([[True], np.diff(bars.close) != 0.0, [True]]))
-    runs = np.diff(edges)
     least = max(3, math.ceil(_DAY / bar))
+    moved = bars.close[1:] != bars.close[:-1]
+    if len(moved) - np.count_nonzero(moved) < least:
+        return ()
+    edges = np.flatnonzero(np.concatenate([[True], moved, [True]]))
+    runs = np.diff(edges)
     count = int((runs > least).sum())
     if not count:
         return ()
