@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from stormsail.audit.measures import quantile_error
+from stormsail.audit.sample import FloatArray
 from stormsail.core import Estimate, Maybe, Unavailable
 
 VOLUME_DAYS = 30
 MIN_VOLUME_DAYS = 10
 WHOLE_DAY = 0.8
+_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, origin: str) -> Maybe:
@@ -28,21 +31,15 @@ def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, ori
         origin: Name of the series, for the method.
     """
     per_day = max(round(timedelta(days=1) / (bar or timedelta(days=1))), 1)
-    recent = bars.filter(
-        (pl.col("known_at") > as_of - timedelta(days=VOLUME_DAYS))
-        & (pl.col("known_at") <= as_of)
-        & pl.col("quote_volume").is_finite()
-    )
-    age = (pl.lit(as_of) - pl.col("known_at")).dt.total_microseconds() // 86_400_000_000
-    days = (
-        recent.group_by(age.alias("age"))
-        .agg(pl.col("quote_volume").sum(), pl.len().alias("bars"))
-        .filter(pl.col("bars") >= WHOLE_DAY * per_day)
-        .sort("age")
-    )
-    if days.height < MIN_VOLUME_DAYS:
-        return Unavailable(f"{origin}: {days.height} of {VOLUME_DAYS} days have a volume, {MIN_VOLUME_DAYS} are needed")
-    volume = np.sort(days["quote_volume"].to_numpy())
+    age = (_microseconds(as_of) - bars["known_at"].to_physical().to_numpy()) // _DAY
+    quoted = bars["quote_volume"].to_numpy()
+    recent = (age >= 0) & (age < VOLUME_DAYS) & np.isfinite(quoted)
+    count = np.bincount(age[recent], minlength=VOLUME_DAYS)
+    total: FloatArray = np.bincount(age[recent], weights=quoted[recent], minlength=VOLUME_DAYS).astype(np.float64)
+    volume = np.sort(total[count >= WHOLE_DAY * per_day])
+    if len(volume) < MIN_VOLUME_DAYS:
+        reason = f"{len(volume)} of {VOLUME_DAYS} days have a volume, {MIN_VOLUME_DAYS} are needed"
+        return Unavailable(f"{origin}: {reason}")
     first = as_of - timedelta(days=VOLUME_DAYS)
     return Estimate(
         float(np.median(volume)),
@@ -67,3 +64,7 @@ def days_to_exit(value: float, volume: Maybe, share: float) -> Maybe:
     days = value / (share * volume.value)
     error = None if volume.error is None else days * volume.error / volume.value
     return Estimate(days, error, volume.n, volume.window, f"value / ({share:g} x {volume.method})")
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

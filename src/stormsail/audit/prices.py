@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from stormsail.audit.liquidity import VOLUME_DAYS, daily_volume
@@ -78,10 +79,12 @@ def _quote(priced: PriceSeries | Unavailable, bars: _Bars, volume: Maybe) -> Quo
         return priced
     info = priced.info
     frame = next((f for i, f in bars if i.key == info.key), empty(info.key.kind))
-    known = frame.filter(pl.col("close").is_finite() & (pl.col("close") > 0))
-    if known.is_empty():
+    closes = frame["close"].to_numpy()
+    known = np.flatnonzero(np.isfinite(closes) & (closes > 0))
+    if not len(known):
         return Unavailable(f"{info.key} has no price in the last {VOLUME_DAYS} days")
-    return Quote(float(known["close"][-1]) / info.multiplier, known["known_at"][-1], info, priced.priced_by, volume)
+    last = int(known[-1])
+    return Quote(float(closes[last]) / info.multiplier, frame["known_at"][last], info, priced.priced_by, volume)
 
 
 def _volume(bars: _Bars, as_of: datetime) -> Maybe:
