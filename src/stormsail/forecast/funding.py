@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -102,14 +103,6 @@ def _lasting_share(distance: FloatArray, outcome: FloatArray, days: int) -> floa
     return min(1.0, max(0.0, (weight * own + PRIOR_HORIZONS * prior) / (weight + PRIOR_HORIZONS)))
 
 
-def _past_errors(series: FloatArray, mean: FloatArray, level: FloatArray, share: float, days: int) -> FloatArray:
-    """Errors ``outcome - forecast`` of the horizon's daily mean at every past day whose outcome is known."""
-    outcome = np.full(len(series), np.nan)
-    outcome[:-days] = trailing_mean(series, days)[days:]
-    errors = outcome - (mean + share * (level - mean))
-    return errors[np.isfinite(errors)]
-
-
 def _simulated_errors(series: FloatArray, mean: float, days: int) -> FloatArray:
     """Horizon sums around their expectation of an AR(1) driven by blocks of its own past shocks; shape (paths,)."""
     known = np.isfinite(series[1:]) & np.isfinite(series[:-1])
@@ -125,15 +118,54 @@ def _simulated_errors(series: FloatArray, mean: float, days: int) -> FloatArray:
     return np.asarray(shocks[rows] @ lasting, dtype=np.float64)
 
 
-def _band(series: FloatArray, mean: FloatArray, level: FloatArray, share: float, days: int) -> tuple[float, float]:
+def _band(series: FloatArray, mean: float, errors: FloatArray, days: int) -> tuple[float, float]:
     """5 % and 95 % of the horizon sum around its forecast: the wider of past errors and simulation, each side."""
-    low, high = np.quantile(_simulated_errors(series, float(mean[-1]), days), [0.05, 0.95])
-    if len(series) >= 2 * days + ENOUGH:
-        errors = days * _past_errors(series, mean, level, share, days)
-        if len(errors) >= max(ENOUGH, days):
-            past_low, past_high = np.quantile(errors, [0.05, 0.95])
-            low, high = min(low, past_low), max(high, past_high)
+    low, high = np.quantile(_simulated_errors(series, mean, days), [0.05, 0.95])
+    if len(errors) >= max(ENOUGH, days):
+        past_low, past_high = np.quantile(errors, [0.05, 0.95])
+        low, high = min(low, past_low), max(high, past_high)
     return min(0.0, float(low)), max(0.0, float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class SumForecast:
+    """Forecast of the sum of a daily series over a horizon.
+
+    Attributes:
+        expected: Point forecast.
+        low, high: 5 % and 95 % quantiles.
+        share: Share of the recent distance from the mean that is expected to last, on average over the horizon.
+        widened: Factor by which the band was widened for lack of history and parts of a day.
+    """
+
+    expected: float
+    low: float
+    high: float
+    share: float
+    widened: float
+
+
+def forecast_sum(series: FloatArray, length: float) -> SumForecast:
+    """Forecast the sum of the next ``length`` days of a daily series; see :func:`forecast_carry` for the formula.
+
+    Args:
+        series: Shape (D,), oldest first, at least five known days; NaN is *unavailable*.
+        length: Horizon in days.
+    """
+    days = max(1, round(length))
+    mean = trailing_mean(series, LONG)
+    level = trailing_mean(series, 1 if days <= RECENT else RECENT)
+    outcome = np.full(len(series), np.nan)
+    if len(series) > days:
+        outcome[:-days] = trailing_mean(series, days)[days:]
+    mean[-1] = anchor = float(np.nanmean(series[-LONG:]))
+    share = _lasting_share(level - mean, outcome - mean, days)
+    errors = days * (outcome - mean - share * (level - mean))
+    below, above = _band(series, anchor, errors[np.isfinite(errors)], days)
+    recent = float(level[-1]) if np.isfinite(level[-1]) else anchor
+    expected = length * (anchor + share * (recent - anchor))
+    widened = math.sqrt(max(1.0, LONG / int(np.isfinite(series).sum()))) * math.sqrt(length / days)
+    return SumForecast(expected, expected + widened * below, expected + widened * above, share, widened)
 
 
 def forecast_carry(
@@ -177,27 +209,14 @@ def forecast_carry(
         return Unavailable(f"{n} whole days of funding, {FEWEST} needed")
     if as_of - last > STALE:
         return Unavailable(f"funding ends {last:%Y-%m-%d}")
-    days = max(1, round(length))
-    mean = trailing_mean(series, LONG)
-    level = trailing_mean(series, 1 if days <= RECENT else RECENT)
-    outcome = np.full(len(series), np.nan)
-    if len(series) > days:
-        outcome[:-days] = trailing_mean(series, days)[days:]
-    anchor = float(np.nanmean(series[-LONG:]))
-    mean[-1] = anchor
-    share = _lasting_share(level - mean, outcome - mean, days)
-    recent = float(level[-1]) if np.isfinite(level[-1]) else anchor
-    expected = length * (anchor + share * (recent - anchor))
-    below, above = _band(series, mean, level, share, days)
-    wider = math.sqrt(max(1.0, LONG / n)) * math.sqrt(length / days)
-    bounds = (
+    forecast = forecast_sum(series, length)
+    widest = (
         -math.inf if floor_per_day is None else floor_per_day * length,
         math.inf if cap_per_day is None else cap_per_day * length,
     )
-    values = (expected, expected + wider * below, expected + wider * above)
-    expected, low, high = (min(max(v, bounds[0]), bounds[1]) for v in values)
-    thin = f"; only {n} days of history, band widened {wider:.1f} times" if n < ENOUGH else ""
-    method = f"90-day mean and {share:.2f} of the recent distance from it, {n} days of settled funding{thin}"
+    expected, low, high = (min(max(v, widest[0]), widest[1]) for v in (forecast.expected, forecast.low, forecast.high))
+    thin = f"; only {n} days of history, band widened {forecast.widened:.1f} times" if n < ENOUGH else ""
+    method = f"90-day mean and {forecast.share:.2f} of the recent distance from it, {n} days of settled funding{thin}"
     return CarryForecast(expected, low, high, horizon, method, n)
 
 

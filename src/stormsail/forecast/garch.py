@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError, Unavailable
-from stormsail.forecast._kernels import garch_search, garch_unpack, garch_variance, max_rise
 
 FloatArray = NDArray[np.float64]
 
@@ -76,6 +75,8 @@ def fit_garch(log_returns: ArrayLike) -> GarchFit | Unavailable:
 
     Source: Bollerslev 1987, Review of Economics and Statistics 69, equations 1-4; targeting: Engle & Mezrich 1996.
     """
+    from stormsail.forecast._kernels import garch_search, garch_unpack, garch_variance
+
     r = np.asarray(log_returns, dtype=np.float64)
     r = np.ascontiguousarray(r[np.isfinite(r)])
     if len(r) < FEWEST:
@@ -119,6 +120,8 @@ def simulate_max_rise(
     Raises:
         InputError: If there is no step or no path.
     """
+    from stormsail.forecast._kernels import max_rise
+
     if steps < 1 or paths < 1:
         raise InputError(f"{steps} steps and {paths} paths", cure="give at least one of each")
     uniforms = np.random.Generator(np.random.Philox(key=seed)).random((paths, steps, 2))

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError, Unavailable
-from stormsail.ratio._kernels import resampled_moments
 from stormsail.ratio.errors import MEAN_BLOCK, SEED, generator, stationary_indices
 from stormsail.ratio.types import Effectiveness, MaybeEffectiveness
 
@@ -57,6 +56,8 @@ def bootstrap_interval(
     Returns:
         Shape (m, 2): low and high, the 2.5 % and 97.5 % quantiles over the draws.
     """
+    from stormsail.ratio._kernels import resampled_moments
+
     n, m = hedged.shape
     values = np.column_stack([unhedged - unhedged.mean(), hedged - hedged.mean(axis=0)])
     reduction = np.empty((draws, m))

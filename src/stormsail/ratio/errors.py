@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core import InputError
-from stormsail.ratio._kernels import stationary_walk
 
 FloatArray = NDArray[np.float64]
 
@@ -86,6 +85,8 @@ def stationary_indices(
 
     Source: Politis & Romano 1994, JASA 89, section 2.
     """
+    from stormsail.ratio._kernels import stationary_walk
+
     if n < 1 or mean_block < 1.0:
         raise InputError(f"{n} rows in blocks of {mean_block}", cure="give at least one row and blocks of at least 1")
     source = seed if isinstance(seed, np.random.Generator) else generator(seed)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError, NumericalError, UnavailableError
-from stormsail.ratio._kernels import down_path, ewma_path, ols_path
 from stormsail.ratio.errors import hac_errors
 from stormsail.ratio.types import HedgeRatio, UnitRatio, ValueRatio
 
@@ -77,7 +76,9 @@ def _naive_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatAr
 
 
 def _ols_path(y: FloatArray, x: FloatArray, ends: IntArray, prior: FloatArray) -> FloatArray:
-    return ols_path(y, x, ends, WINDOW)
+    from stormsail.ratio._kernels import ols_path
+
+    return np.asarray(ols_path(y, x, ends, WINDOW), dtype=np.float64)
 
 
 def _recent(y: FloatArray) -> FloatArray:
@@ -95,7 +96,9 @@ def _ols_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatArra
 
 
 def _ewma_path(y: FloatArray, x: FloatArray, ends: IntArray, prior: FloatArray) -> FloatArray:
-    return ewma_path(y, x, ends, DECAY)
+    from stormsail.ratio._kernels import ewma_path
+
+    return np.asarray(ewma_path(y, x, ends, DECAY), dtype=np.float64)
 
 
 def _ewma_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatArray:
@@ -120,7 +123,9 @@ def _combination_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> F
 
 
 def _down_path(y: FloatArray, x: FloatArray, ends: IntArray, prior: FloatArray) -> FloatArray:
-    return down_path(y, x, ends, WINDOW)
+    from stormsail.ratio._kernels import down_path
+
+    return np.asarray(down_path(y, x, ends, WINDOW), dtype=np.float64)
 
 
 def _down_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatArray:
@@ -260,6 +265,8 @@ def minimum_variance_units(spot_changes: ArrayLike, futures_changes: ArrayLike) 
 
     Source: Johnson 1960; Ederington 1979; Hull, Options, Futures and Other Derivatives, chapter 3.
     """
+    from stormsail.ratio._kernels import ols_path
+
     y, x, _ = clean(spot_changes, futures_changes)
     if len(y) <= x.shape[1] + 1:
         raise UnavailableError(f"{len(y)} complete price changes", cure="give more history")

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError
-from stormsail.ratio._kernels import rolling_lane, rolling_sparse
 
 FloatArray = NDArray[np.float64]
 
@@ -21,6 +20,8 @@ def _tile(
     returns: FloatArray, market: FloatArray, window: int, least: int, out: FloatArray, first: int, last: int
 ) -> None:
     """Fill columns ``first .. last-1`` of ``out``: together if all are complete, else one by one."""
+    from stormsail.ratio._kernels import rolling_lane, rolling_sparse
+
     if least < window or not rolling_lane(returns, market, window, out, first, last):
         for j in range(first, last):
             rolling_sparse(np.ascontiguousarray(returns[:, j]), market, window, least, out[:, j])
