@@ -215,7 +215,7 @@ def test_dated_contract_must_make_sense(arguments):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("days", "limit"), [(7, 0.92), (30, 0.75)])
+@pytest.mark.parametrize(("days", "limit"), [(7, 0.92), (30, 0.8)])
 def test_real_funding_is_forecast_better_than_no_change(real_data, days, limit):
     """Every day of five to six years: ratio of root mean squared errors, and how often the worst 5 % was undercut."""
     rows = pl.read_parquet(real_data / "funding_binance.parquet")

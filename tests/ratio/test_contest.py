@@ -204,3 +204,32 @@ def test_same_input_same_table_and_quick():
     assert time.perf_counter() - start < 0.5  # about 0.01 s alone; the rest is room for a busy machine
     assert first.rows == second.rows
     assert first.reason == second.reason
+
+
+@pytest.mark.realdata
+def test_real_alts_keep_naive_on_most_and_gain_little_elsewhere(real_data):
+    """Perpetuals on Binance, 365 days to each storm: winners of the contest, coin by coin, hedged with BTC and ETH."""
+    import polars as pl
+
+    bars = pl.read_parquet(real_data / "perp_4h_binance.parquet", columns=["symbol", "ts", "close"])
+    daily = bars.filter(pl.col("ts").dt.hour() == 20).with_columns(pl.col("ts").dt.date().alias("day"))
+    wide = daily.pivot(on="symbol", index="day", values="close", aggregate_function="last").sort("day")
+    report = []
+    for end in ("2022-05-06", "2022-11-05", "2024-08-03", "2025-08-31"):
+        year = wide.filter(pl.col("day") <= pl.lit(end).str.to_date()).tail(366)
+        returns = {c: (year[c] / year[c].shift() - 1).to_numpy()[1:] for c in year.columns if c != "day"}
+        alts = [c for c in sorted(returns) if c not in ("BTC", "ETH") and np.isfinite(returns[c]).all()][:40]
+        x = np.column_stack([returns["BTC"], returns["ETH"]])
+        when = year["day"].to_numpy()[1:].astype("datetime64[us]")
+        done = [contest(a, returns[a], ["BTC", "ETH"], x, when) for a in alts]
+        mean = contest("alts", np.mean([returns[a] for a in alts], axis=0), ["BTC", "ETH"], x, when)
+        kept = np.mean([c.winner == "naive" for c in done])
+        value = np.median([c.rows[0].effectiveness.value for c in done])
+        gain = np.median([max(r.gain_over_naive for r in c.rows) for c in done])
+        report.append((kept, gain))
+        print(f"{end}: {len(alts)} coins, naive kept {kept:.2f}, effectiveness {value:.2f}, best gain {gain:.3f}")
+        print(f"    equal weight: {mean.winner}, {mean.reason}")
+        assert len(alts) >= 15
+        assert 0.1 < value < 0.9
+    assert np.mean([kept for kept, _ in report]) > 0.5
+    assert all(gain < 0.1 for _, gain in report)
