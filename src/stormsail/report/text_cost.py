@@ -1,0 +1,111 @@
+"""What the hedge costs or earns, read as an insurance premium."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from stormsail.plan.types import Cost, HedgePlan, Insurance
+from stormsail.report.format import amount_rows, money, percent, sentence, span
+from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
+
+SIGN_NOTE = "Received is positive, paid is negative."
+
+
+def cost_section(plan: HedgePlan) -> Section:
+    """The chapter on cost and insurance."""
+    currency, horizon = plan.portfolio.currency, plan.tolerance.horizon
+    lead = (
+        cost_lead(plan.cost, horizon, currency),
+        insurance_lead(plan.insurance, plan.tolerance.survive, horizon, currency),
+    )
+    tables = (_parts(plan.cost, currency), _by_contract(plan.cost, currency))
+    return Section("cost", "What it costs or earns", (*lead, *map(sentence, plan.cost.notes)), present(tables))
+
+
+def flow(value: float, currency: str) -> str:
+    """A cash flow in words: earned or paid.
+
+    >>> flow(-12.0, "USD"), flow(1200.0, "USD")
+    ('cost 12.00 USD', 'earn 1,200 USD')
+    """
+    if math.isnan(value):
+        return "have a cost that is unavailable"
+    if value == 0:
+        return "cost nothing"
+    return f"{'earn' if value > 0 else 'cost'} {money(abs(value), currency)}"
+
+
+def cost_lead(cost: Cost, horizon: timedelta, currency: str) -> str:
+    """Expected and bad-case cost in a sentence."""
+    return (
+        f"Over {span(horizon)} the hedge is expected to {flow(cost.total, currency)}; "
+        f"if funding turns as bad as in its worst 5 %, it will {flow(cost.total_low, currency)}."
+    )
+
+
+def insurance_lead(policy: Insurance, survive: float, horizon: timedelta, currency: str) -> str:
+    """The hedge as a policy, in sentences."""
+    if math.isnan(policy.premium):
+        text = "Read as insurance: the premium is unavailable."
+    elif policy.premium > 0:
+        text = f"Read as insurance: the premium is {money(policy.premium, currency)}"
+        text += f" ({percent(policy.premium_rate)} of the protected value a year)."
+    else:
+        text = f"Read as insurance: you are expected to be paid {money(-policy.premium, currency)} for holding it"
+        text += f" ({percent(-policy.premium_rate)} of the protected value a year)."
+    if math.isnan(policy.deductible + policy.cover + policy.es_99_hedged + policy.es_99_unhedged):
+        return f"{text} What it would leave you to bear is unavailable ({policy.method})."
+    text += f" If the market falls by {percent(survive, 0)}, you bear {money(policy.deductible, currency)} yourself "
+    text += f"(the deductible) and the hedge pays {money(policy.cover, currency)} (the cover)."
+    text += (
+        f" In the worst 1 % of spans of {span(horizon)} the mean loss is {money(policy.es_99_hedged, currency)} with "
+    )
+    text += f"the hedge and {money(policy.es_99_unhedged, currency)} without it ({policy.method})."
+    return text
+
+
+def _parts(cost: Cost, currency: str) -> Table:
+    build = Builder(
+        "Part by part",
+        (Column("Part", number=False), Column("Expected", currency), Column("Funding in its\nworst 5 %", currency)),
+        (
+            f"{SIGN_NOTE} Funding: what holders of perpetuals pay each other; a short receives a positive rate. "
+            "Basis: distance of a dated contract to spot, which shrinks to nothing at its end. "
+            "Fees and slippage are for opening and closing.",
+        ),
+    )
+    rows = (
+        ("Funding", cost.funding, cost.funding_low),
+        ("Basis", cost.basis, cost.basis),
+        ("Fees", cost.fees, cost.fees),
+        ("Slippage", cost.slippage, cost.slippage),
+        ("Total", cost.total, cost.total_low),
+    )
+    for (name, *values), texts in zip(rows, amount_rows([row[1:] for row in rows], sign=True), strict=True):
+        cells = (_known(build, value, text) for value, text in zip(values, texts, strict=True))
+        build.add(name, *cells, strong=name == "Total")
+    return build.table()
+
+
+def _known(build: Builder, value: float, text: str) -> Cell:
+    return build.number(value, lambda _: text)
+
+
+def _by_contract(cost: Cost, currency: str) -> Table:
+    build = Builder(
+        "By contract",
+        (
+            Column("Contract", number=False),
+            Column("Funding", currency),
+            Column("Basis", currency),
+            Column("Fees", currency),
+            Column("Slippage", currency),
+            Column("Sum", currency),
+        ),
+        (f"{SIGN_NOTE} A sum leaves out what is unavailable.",),
+    )
+    rows = [(*parts, sum(part for part in parts if not math.isnan(part))) for parts in cost.by_contract.values()]
+    for contract, values, texts in zip(cost.by_contract, rows, amount_rows(rows, sign=True), strict=True):
+        build.add(contract, *(_known(build, value, text) for value, text in zip(values, texts, strict=True)))
+    return build.table()

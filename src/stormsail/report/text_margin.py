@@ -1,0 +1,207 @@
+"""The collateral each venue needs, where it is liquidated, and what the hedge still fails against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+from stormsail.audit.tolerance import Tolerance
+from stormsail.core import Unavailable
+from stormsail.margin.types import CollateralRequirement, Liquidation
+from stormsail.plan.types import FailureMode, HedgePlan, Order, PositionMargin, VenueMargin
+from stormsail.report.format import (
+    amount,
+    amount_rows,
+    count,
+    ended,
+    fine_points,
+    money,
+    percent,
+    points,
+    price,
+    sentence,
+    span,
+)
+from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
+
+LIQUIDATION_NOTE = (
+    "Liquidation: the venue closes the short by force, at a loss of the collateral, when the price has risen so far "
+    "that what is left no longer covers its minimum (the maintenance margin)."
+)
+_CUSTOM = timedelta(days=30)
+
+
+def collateral_section(plan: HedgePlan) -> Section:
+    """The chapter on collateral and liquidation."""
+    if not plan.margins:
+        return Section("collateral", "The collateral it needs", ("Nothing is shorted, so no collateral is needed.",))
+    currency, tolerance = plan.portfolio.currency, plan.tolerance
+    lead = (_total(plan), *(_said(margin, tolerance, currency) for margin in plan.margins))
+    tables = (
+        _venues(plan.margins, tolerance, currency),
+        _positions(plan.margins, plan.orders, currency),
+        _methods(plan.margins),
+    )
+    return Section("collateral", "The collateral it needs", lead, present(tables))
+
+
+def _total(plan: HedgePlan) -> str:
+    needed = sum(margin.collateral for margin in plan.margins)
+    text = f"Post {money(needed, plan.portfolio.currency)} in all"
+    if plan.tolerance.collateral is not None:
+        text += f", of the {money(plan.tolerance.collateral, plan.portfolio.currency)} you have for it"
+    return f"{text}, spread over {count(len(plan.margins), 'venue')}."
+
+
+def allowed_chance(tolerance: Tolerance) -> float:
+    """Chance of liquidation allowed before one top-up: the 30-day chance in proportion (union bound)."""
+    return tolerance.liquidation_chance * (tolerance.top_up / _CUSTOM)
+
+
+def worst_chance(requirement: CollateralRequirement) -> tuple[str, float]:
+    """The method that sees the greatest chance of liquidation, and that chance; NaN if none speaks."""
+    spoken = [(name, chance) for name, chance in requirement.chance if not math.isnan(chance)]
+    return max(spoken, key=lambda pair: pair[1], default=("", math.nan))
+
+
+def _said(margin: VenueMargin, tolerance: Tolerance, currency: str) -> str:
+    text = f"At {margin.venue} ({margin.mode.value} margin) post {money(margin.collateral, currency)} "
+    text += f"behind a short of {money(margin.notional, currency)}. "
+    if math.isinf(margin.rise):
+        return f"{text}No rise of prices can liquidate it."
+    text += f"It is liquidated if all its shorts rise together by {percent(margin.rise)}"
+    method, chance = worst_chance(margin.requirement)
+    if math.isnan(chance):
+        return f"{text}; the chance of that is unavailable (no method gave one)."
+    return (
+        f"{text}; the chance of that before you can top up ({span(tolerance.top_up)}) is {percent(chance, 2)} "
+        f"by the most pessimistic method ({method}). You allow {percent(allowed_chance(tolerance), 2)}, "
+        f"which is {percent(tolerance.liquidation_chance)} over 30 days."
+    )
+
+
+def _venues(margins: Sequence[VenueMargin], tolerance: Tolerance, currency: str) -> Table:
+    build = Builder(
+        "By venue",
+        (
+            Column("Venue", number=False),
+            Column("Short", currency),
+            Column("Collateral", currency),
+            Column("Of the\nshort", "%", drop=2),
+            Column("May lie\nthere", currency, drop=1),
+            Column("Liquidated\nat a rise of", "%"),
+            Column(f"Chance in\n{span(tolerance.top_up)}", "%"),
+            Column("Decided by", number=False, drop=3),
+        ),
+        (LIQUIDATION_NOTE,),
+    )
+    texts = amount_rows([(margin.notional, margin.collateral) for margin in margins])
+    for margin, sums in zip(margins, texts, strict=True):
+        build.add(
+            margin.venue,
+            *sums,
+            points(float(margin.collateral / margin.notional)) if margin.notional else "-",
+            amount(margin.cap),
+            _rise(build, margin.rise, "no rise can liquidate it"),
+            _chance(build, margin),
+            margin.requirement.decided_by,
+        )
+    return build.table()
+
+
+def _chance(build: Builder, margin: VenueMargin) -> Cell:
+    if math.isinf(margin.rise):
+        return build.marked("none", "no rise can liquidate it")
+    chance = worst_chance(margin.requirement)[1]
+    return build.number(chance, lambda x: fine_points(x, 2), unknown="no method gave a chance")
+
+
+def _rise(build: Builder, rise: float, reason: str) -> Cell:
+    return build.marked("none", reason) if math.isinf(rise) else build.number(rise, points)
+
+
+def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency: str) -> Table:
+    prices = {order.contract.id: order.price for order in orders}
+    build = Builder(
+        "By short, each alone with its share of the collateral",
+        (
+            Column("Contract", number=False),
+            Column("Collateral", currency),
+            Column("Initial\nmargin", currency, drop=4),
+            Column("Maintenance\nmargin", currency, drop=3),
+            Column("Price\nnow", drop=1),
+            Column("Liquidation\nprice"),
+            Column("Rise to\nit", "%"),
+            Column("Bankrupt\nat", drop=5),
+            Column("Rise to be\nsurvived", "%", drop=2),
+            Column("Decided by", number=False, drop=6),
+        ),
+    )
+    positions = [position for margin in margins for position in margin.positions]
+    texts = amount_rows([(p.collateral, p.initial, p.maintenance) for p in positions])
+    for position, sums in zip(positions, texts, strict=True):
+        now = prices.get(position.contract)
+        need = position.requirement
+        build.add(
+            position.contract,
+            *sums,
+            build.gap("no order with this contract") if now is None else price(now),
+            *_liquidation(build, position, need.decided_by),
+        )
+    return build.table()
+
+
+def _liquidation(build: Builder, position: PositionMargin, decided_by: str) -> tuple[Cell | str, ...]:
+    where, move = position.liquidation, build.number(position.requirement.move, points)
+    if isinstance(where, Liquidation):
+        rise = _rise(build, position.rise, "no rise can liquidate it")
+        return price(where.price), rise, price(where.bankruptcy), move, decided_by
+    none = build.marked("none", str(where))
+    return none, _rise(build, position.rise, str(where)), none, move, decided_by
+
+
+def _methods(margins: Sequence[VenueMargin]) -> Table:
+    build = Builder(
+        "How the collateral was found: the rise to be survived, by method",
+        (
+            Column("Venue", number=False),
+            Column("Method", number=False),
+            Column("Rise", "%"),
+            Column("Chance", "%"),
+            Column("Observations", drop=1),
+            Column("Detail", number=False, drop=2),
+        ),
+        ("The largest rise decides. Chance: of liquidation before a top-up with the collateral posted.",),
+    )
+    for margin in margins:
+        chances = dict(margin.requirement.chance)
+        for i, method in enumerate(margin.requirement.methods):
+            chance = chances.get(method.method, math.nan)
+            build.add(
+                "" if i else margin.venue,
+                method.method,
+                build.number(method.move, points),
+                build.number(chance, lambda x: fine_points(x, 2), unknown="this method gives a rise but no chance"),
+                f"{method.n:,}",
+                method.detail,
+                strong=method.method == margin.requirement.decided_by,
+            )
+    return build.table()
+
+
+def failures_section(failures: Sequence[FailureMode], currency: str) -> Section:
+    """The chapter on what the hedge still fails against."""
+    build = Builder("", (Column("If", number=False), Column("Loss", currency)))
+    for failure in failures:
+        lost = failure.loss
+        cell = build.gap(lost.reason) if isinstance(lost, Unavailable) else build.number(lost, amount)
+        build.add(failure.name, cell, note=f"{sentence(failure.what)} What helps: {ended(failure.mitigation)}")
+    known = [(f.loss, f.name) for f in failures if not isinstance(f.loss, Unavailable) and math.isfinite(f.loss)]
+    lead = "A hedge moves risk; it does not end it. "
+    ways = f"{count(len(failures), 'way')} in which this one can still lose"
+    lead += f"Listed are {ways}." if failures else "No way to fail was listed."
+    if known:
+        loss, name = max(known, key=lambda pair: pair[0])
+        lead += f" The dearest is '{name}', at {money(loss, currency)}."
+    return Section("failures", "What it still fails against", (lead,), present([build.table()]))

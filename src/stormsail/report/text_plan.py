@@ -1,0 +1,234 @@
+"""The plan, told in the order a person thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from rich.console import Console
+
+from stormsail.audit.tolerance import Tolerance
+from stormsail.core import Unavailable
+from stormsail.plan.types import Coverage, HedgePlan, Order
+from stormsail.report.format import (
+    amount_rows,
+    amounts,
+    clean,
+    count,
+    listing,
+    moment,
+    money,
+    percent,
+    price,
+    quantity,
+    sentence,
+    span,
+)
+from stormsail.report.page import TOP, say, show_section
+from stormsail.report.tables import Builder, Column, Section, Table
+from stormsail.report.text_audit import audit_section
+from stormsail.report.text_choose import choose_section, effectiveness_words
+from stormsail.report.text_cost import cost_section, flow
+from stormsail.report.text_findings import findings_section
+from stormsail.report.text_margin import collateral_section, failures_section
+from stormsail.report.text_size import advice_table, contests_section, size_lead
+from stormsail.report.text_venues import venues_section
+
+
+def print_plan(console: Console, plan: HedgePlan, *, top: int = TOP) -> None:
+    """Print a whole plan, chapter by chapter.
+
+    Args:
+        console: Where to print; its width and encoding are respected.
+        plan: The plan; any part of it may be unavailable.
+        top: Rows shown of a long table.
+    """
+    say(console, f"Hedge plan for {plan.portfolio.name}", style="bold")
+    say(console, dated(plan), style="dim")
+    console.print()
+    for number, section in enumerate(plan_sections(plan), 1):
+        show_section(console, section, number=number, top=top)
+
+
+def dated(plan: HedgePlan) -> str:
+    """Moment of the decision, end of the data and its name, in a line."""
+    return f"As of {moment(plan.as_of)}; data up to {moment(plan.data_end)} from {clean(plan.source)}."
+
+
+def plan_sections(plan: HedgePlan) -> tuple[Section, ...]:
+    """All chapters in order; text and HTML show the same ones."""
+    currency = plan.portfolio.currency
+    return (
+        Section("brief", "In short", brief(plan)),
+        audit_section(plan.exposure, currency),
+        choose_section(plan.shortlist, plan.tolerance.horizon, currency),
+        _size_section(plan),
+        orders_section(plan),
+        collateral_section(plan),
+        failures_section(plan.failures, currency),
+        cost_section(plan),
+        coverage_section(plan.coverage, plan.binding, currency),
+        venues_section(plan.venues),
+        findings_section(plan.findings),
+    )
+
+
+def totals(plan: HedgePlan) -> tuple[Decimal, Decimal, float]:
+    """Notional short, collateral posted, and value protected, in the portfolio's currency."""
+    short = sum((order.notional for order in plan.orders), Decimal(0))
+    collateral = sum((margin.collateral for margin in plan.margins), Decimal(0))
+    return short, collateral, sum(c.direct + c.proxy for c in plan.coverage)
+
+
+def brief(plan: HedgePlan) -> tuple[str, ...]:
+    """The plan in a few sentences."""
+    currency = plan.portfolio.currency
+    short, collateral, protected = totals(plan)
+    asked = asked_for(plan.tolerance, currency)
+    if not plan.orders:
+        why = f" What held it back: {listing(plan.binding)}." if plan.binding else ""
+        return asked, f"Nothing is to be shorted: no hedge within your limits is better than none.{why}"
+    risky = plan.exposure.risky_value
+    share = f" ({percent(protected / risky, 0)} of the coins' value)" if risky > 0 else ""
+    venues = listing(list(dict.fromkeys(order.contract.venue for order in plan.orders)))
+    did = (
+        f"Short {money(short, currency)} in {count(len(plan.orders), 'contract')} at {venues}, which protects "
+        f"{money(protected, currency)}{share}. {_removed(plan)}"
+    )
+    needs = (
+        f"It needs {money(collateral, currency)} of collateral, and over {span(plan.tolerance.horizon)} it is expected "
+        f"to {flow(plan.cost.total, currency)}. Nothing has been sent to any venue."
+    )
+    return asked, did, needs
+
+
+def _removed(plan: HedgePlan) -> str:
+    if isinstance(plan.effectiveness, Unavailable):
+        return f"How well it would have done out of sample is {plan.effectiveness}."
+    words = effectiveness_words(plan.effectiveness)
+    return f"On days it had not seen, such a hedge removed {words} of the day-to-day variance."
+
+
+def asked_for(tolerance: Tolerance, currency: str) -> str:
+    """The risk tolerance in a sentence."""
+    text = (
+        f"You asked to protect {percent(tolerance.coverage, 0)} of your coins for {span(tolerance.horizon)}, to live "
+        f"through a move of {percent(tolerance.survive, 0)} either way, and to run a chance of liquidation of at most "
+        f"{percent(tolerance.liquidation_chance)} in 30 days when topping up takes {span(tolerance.top_up)}"
+    )
+    limits = [
+        f"{words} {money(value, currency)}"
+        for words, value in (
+            ("collateral of at most", tolerance.collateral),
+            ("a value of at least", tolerance.floor),
+            ("an expected cost of at most", tolerance.budget),
+        )
+        if value is not None
+    ]
+    if tolerance.venues:
+        limits.append(f"only {listing(tolerance.venues)}")
+    return f"{text}; with {listing(limits)}." if limits else f"{text}."
+
+
+def _size_section(plan: HedgePlan) -> Section:
+    section = contests_section(plan.contests, size_lead(plan.effectiveness, plan.effectiveness_naive))
+    advice = f"Use {plan.advice.tenor.value} contracts. {sentence(plan.advice.reason)}"
+    return Section(section.key, section.title, (*section.lead, advice), (*section.tables, advice_table(plan.advice)))
+
+
+def orders_section(plan: HedgePlan) -> Section:
+    """The chapter on orders."""
+    if not plan.orders:
+        return Section("orders", "The orders", ("There is nothing to order.",))
+    currency = plan.portfolio.currency
+    fees = sum((order.fee for order in plan.orders), Decimal(0))
+    lead = (
+        f"{count(len(plan.orders), 'order')} to sell, in all {money(totals(plan)[0], currency)}; opening them costs "
+        f"{money(fees, currency)} in fees. They are a proposal: nothing has been sent.",
+    )
+    return Section("orders", "The orders", lead, (_orders(plan.orders, currency),))
+
+
+def _orders(orders: Sequence[Order], currency: str) -> Table:
+    build = Builder(
+        "Sell short",
+        (
+            Column("Contract", number=False),
+            Column("Quantity", "contracts"),
+            Column("Price"),
+            Column("Value", currency),
+            Column("Fee", currency, drop=1),
+            Column("Slippage", currency, drop=2),
+            Column("Kind", number=False, drop=4),
+            Column("Ends", number=False, drop=3),
+        ),
+        ("Quantity is in the venue's own unit (1000PEPE: thousands of PEPE). Price is the last one known.",),
+    )
+    values = amounts([order.notional for order in orders])
+    fees = amounts([order.fee for order in orders])
+    slips = amounts([Decimal("NaN") if isinstance(o.slippage, Unavailable) else o.slippage for o in orders])
+    for order, value, fee, slipped in zip(orders, values, fees, slips, strict=True):
+        slip = build.gap(order.slippage.reason) if isinstance(order.slippage, Unavailable) else slipped
+        ends = f"{order.contract.expiry:%Y-%m-%d}" if order.contract.expiry else "never"
+        own = order.protects == (order.contract.base,)
+        note = "" if own else f"protects {listing(order.protects)}"
+        build.add(
+            order.contract.id,
+            quantity(order.quantity),
+            price(order.price),
+            value,
+            fee,
+            slip,
+            order.route.value,
+            ends,
+            note=note,
+        )
+    return build.table()
+
+
+def missed(row: Coverage) -> float:
+    """What was to be protected and is not: ``wanted - direct - proxy``, never below 0."""
+    return max(0.0, row.wanted - row.direct - row.proxy)
+
+
+def coverage_section(coverage: Sequence[Coverage], binding: Sequence[str], currency: str) -> Section:
+    """The chapter on what is left uncovered, and the limits that held the plan back."""
+    title = "What is left uncovered"
+    if not coverage:
+        return Section("coverage", title, ("There was nothing to protect.", *_bound(binding)))
+    value, direct = sum(c.value for c in coverage), sum(c.direct for c in coverage)
+    proxy, left, short = sum(c.proxy for c in coverage), sum(c.uncovered for c in coverage), sum(map(missed, coverage))
+    wanted = sum(c.wanted for c in coverage)
+    text = (
+        f"Of {money(value, currency)}, {money(direct, currency)} is protected by contracts on the coins themselves and "
+        f"{money(proxy, currency)} by substitutes; {money(left, currency)} stays uncovered. "
+    )
+    chosen = max(0.0, value - wanted)
+    text += f"{money(chosen, currency)} was left open by your own choice of coverage; "
+    text += f"{money(short, currency)} was wanted and not reached."
+    return Section("coverage", title, (text, *_bound(binding)), (_coverage(coverage, currency),))
+
+
+def _bound(binding: Sequence[str]) -> tuple[str, ...]:
+    if not binding:
+        return ("No limit held the plan back.",)
+    return (f"{count(len(binding), 'limit')} held the plan back: {'; '.join(map(clean, binding))}.",)
+
+
+def _coverage(coverage: Sequence[Coverage], currency: str) -> Table:
+    build = Builder(
+        "By coin",
+        (
+            Column("Asset", number=False),
+            Column("Value", currency),
+            Column("Wanted", currency),
+            Column("By its own\ncontract", currency),
+            Column("By a\nsubstitute", currency),
+            Column("Wanted, not\nreached", currency, drop=1),
+            Column("Uncovered", currency),
+        ),
+    )
+    texts = amount_rows([(c.value, c.wanted, c.direct, c.proxy, missed(c), c.uncovered) for c in coverage])
+    for row, cells in zip(coverage, texts, strict=True):
+        build.add(row.asset, *cells, note=sentence(row.reason))
+    return build.table()

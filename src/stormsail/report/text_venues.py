@@ -1,0 +1,117 @@
+"""Venues: their due-diligence score, the cap that follows, and the facts behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from stormsail.core import Sourced, Unavailable
+from stormsail.instruments.types import VenueRecord, VenueScore
+from stormsail.report.format import clean, count, fixed, points
+from stormsail.report.page import TOP, show_section
+from stormsail.report.tables import Builder, Column, Section, Table, present
+
+STATUS = {"active": "active", "closed": "CLOSED", "compromised": "COMPROMISED"}
+_LONG = 60
+
+
+def print_venues(
+    console: Console, records: Mapping[str, VenueRecord], scores: Sequence[VenueScore], *, top: int = 4 * TOP
+) -> None:
+    """Print the venues by score, then every fact with its source and date.
+
+    Args:
+        console: Where to print; its width and encoding are respected.
+        records: Due diligence by venue key; may lack a scored venue.
+        scores: Scores in any order.
+        top: Rows shown of a long table.
+    """
+    show_section(console, venues_section(scores, records, facts=True), top=top)
+
+
+def venues_section(
+    scores: Sequence[VenueScore], records: Mapping[str, VenueRecord] | None = None, *, facts: bool = False
+) -> Section:
+    """The chapter on venues; ``facts`` adds a table of facts for each record."""
+    known = records or {}
+    ranked = sorted(scores, key=lambda s: (-s.score, s.venue))
+    told = [_facts(known[key]) for key in sorted(known)] if facts else []
+    lead = _lead(ranked, known)
+    return Section("venues", "The venues, and how far to trust them", lead, present([_scores(ranked, known), *told]))
+
+
+def _lead(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord]) -> tuple[str, ...]:
+    if not ranked:
+        return ("No venue was scored.",)
+    best = ranked[0]
+    text = f"{count(len(ranked), 'venue')} scored from 0 to 100 on dated, sourced facts; "
+    text += f"{_name(best, known)} is highest with {fixed(best.score, 0)}."
+    stopped = [_name(s, known) for s in ranked if s.cap <= 0]
+    if stopped:
+        text += f" Nothing may lie at {', '.join(stopped)}."
+    return (text, "A fact that is unknown costs points; it is never assumed to be good.")
+
+
+def _name(score: VenueScore, known: Mapping[str, VenueRecord]) -> str:
+    return known[score.venue].name if score.venue in known else score.venue
+
+
+def _scores(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord]) -> Table:
+    build = Builder(
+        "Scores and caps",
+        (
+            Column("Venue", number=False),
+            Column("Status", number=False),
+            Column("Score", "of 100"),
+            Column("Cap", "%"),
+            Column("Points by part", number=False, drop=1),
+        ),
+        ("Cap: largest share of the portfolio's value that may lie there, as collateral and open profit.",),
+    )
+    for score in ranked:
+        status = STATUS.get(known[score.venue].status, known[score.venue].status) if score.venue in known else "-"
+        parts = ", ".join(f"{name} {fixed(value, 0)}" for name, value in score.parts.items())
+        build.add(
+            _name(score, known),
+            status,
+            fixed(score.score, 0),
+            points(score.cap),
+            parts,
+            note="; ".join(score.reasons),
+            strong=score.cap <= 0,
+        )
+    return build.table()
+
+
+def _facts(record: VenueRecord) -> Table:
+    build = Builder(
+        f"{record.name}: facts",
+        (
+            Column("Fact", number=False),
+            Column("Value", number=False),
+            Column("As of", number=False),
+            Column("Evidence", number=False),
+        ),
+    )
+    for name, fact in record.facts.items():
+        title = name.replace("_", " ")
+        if isinstance(fact, Unavailable):
+            build.add(title, "unknown", "", "", note=fact.reason)
+        else:
+            build.add(title, _value(fact), f"{fact.as_of:%Y-%m-%d}", fact.evidence.value, note=fact.source)
+    return build.table()
+
+
+def _value(fact: Sourced[object]) -> str:
+    value = fact.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        text = ", ".join(str(item) for item in value) or "none"
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
+    else:
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+    text = clean(text)
+    return text if len(text) <= 4 * _LONG else f"{text[: 4 * _LONG]}..."

@@ -1,0 +1,181 @@
+"""The plan on a terminal: all of it, in order, at any width, in any character set."""
+
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from stormsail.core import Finding, Trouble
+from stormsail.plan.types import HedgePlan
+from stormsail.report.format import clean
+from stormsail.report.tables import Builder, Column
+from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
+from stormsail.report.text_margin import allowed_chance
+from stormsail.report.text_plan import missed, plan_sections
+from tests.report.fake import bare_plan, big_plan, fake_plan, records, scores
+
+TITLES = (
+    "In short",
+    "What you hold and what it could lose",
+    "What could hedge it",
+    "How much to short",
+    "The orders",
+    "The collateral it needs",
+    "What it still fails against",
+    "What it costs or earns",
+    "What is left uncovered",
+    "The venues, and how far to trust them",
+    "What was noticed",
+)
+
+
+def shown(show: Callable[[Console], None], *, width: int = 80, encoding: str = "utf-8", color: bool = False) -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    show(Console(file=file, width=width, no_color=not color, force_terminal=color))
+    return raw.getvalue().decode(encoding)
+
+
+def told(plan: HedgePlan, *, width: int = 80, encoding: str = "utf-8", color: bool = False) -> str:
+    return shown(lambda console: print_plan(console, plan), width=width, encoding=encoding, color=color)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("make", [fake_plan, bare_plan])
+def test_every_chapter_appears_in_order(make: Callable[[], HedgePlan]) -> None:
+    text = told(make())
+    places = [text.index(f"\n{number}. {title}\n") for number, title in enumerate(TITLES, 1)]
+    assert places == sorted(places)
+
+
+def test_it_opens_with_what_is_held_and_what_it_could_lose() -> None:
+    text = flat(told(fake_plan()))
+    assert "You hold 103,200 USD in 11 coins and cash (1,000 USD in stablecoins); 1,200 USD of it is locked" in text
+    assert "In the worst 5 % of days it loses 7.3 % (7,567 USD) or more, on average 10.4 % (10,768 USD)" in text
+    assert "removed 93.1 % (95 % interval 90 to 95 %)" in text
+    assert "at ratio 1 (short as much as you hold) removed 91.2 %" in text
+    assert "liquidated if all its shorts rise together by 38.5 %" in text
+    assert "No rise of prices can liquidate it." in text
+    assert "if funding turns as bad as in its worst 5 %, it will cost 1,502 USD" in text
+    assert "450.00 USD was wanted and not reached" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("make", [fake_plan, bare_plan, big_plan])
+def test_no_line_is_wider_than_the_console(make: Callable[[], HedgePlan], width: int) -> None:
+    wide = [line for line in told(make(), width=width).splitlines() if cell_len(line) > width]
+    assert not wide if width >= 80 else len(wide) < 80  # below 80 columns a number may stick out, but is never cut
+
+
+@pytest.mark.parametrize("width", [30, 80, 160])
+def test_no_number_is_cut(width: int) -> None:
+    plan = fake_plan()
+    text = told(plan, width=width)
+    for section in plan_sections(plan):
+        for table in (t for t in section.tables if t.terminal):
+            for row in table.rows[:12]:
+                for column, cell in zip(table.columns, row.cells, strict=True):
+                    if column.number and not column.drop:
+                        assert re.search(rf"(^|\s){re.escape(cell.text)}(\s|\[|$)", text, re.MULTILINE), cell.text
+
+
+def test_columns_of_numbers_are_aligned_to_the_right() -> None:
+    lines = told(fake_plan()).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("Part  "))
+    numbers = lines[start + 2 : start + 7]
+    assert all(re.search(r"[+-]?[\d,.]+$", line) for line in numbers)
+    assert len({len(line) for line in numbers}) == 1
+
+
+def test_it_can_be_written_where_only_ascii_is_known() -> None:
+    text = told(fake_plan(), encoding="ascii")
+    assert "S?hne" in text and "????" in text
+
+
+def test_names_are_taken_literally() -> None:
+    text = told(fake_plan(), color=True)
+    assert "[bold]" in text
+    assert "\x1b[31m" not in text
+    assert clean(fake_plan().portfolio.name) in text
+
+
+def test_without_colour_there_is_no_escape_sequence() -> None:
+    assert "\x1b" not in told(fake_plan())
+
+
+def test_reasons_of_gaps_are_told() -> None:
+    text = flat(told(fake_plan()))
+    for reason in (
+        "no order book and no volume",
+        "no dated contract on these coins",
+        "no history before 2024-07-20",
+        "history too short; borrowed from layer 1",
+        "cannot be liquidated (backed by the coin itself)",
+    ):
+        assert reason in text
+    bare = flat(told(bare_plan()))
+    assert "What it could lose on a day is unavailable: no prices." in bare
+    assert "Nothing is to be shorted" in bare
+    assert "nan" not in bare.lower().split()
+
+
+def test_a_note_is_only_told_where_its_mark_is_shown() -> None:
+    for line in (text := told(fake_plan())).splitlines():
+        if found := re.match(r"\s+(\[\d+\]) ", line):
+            assert text.count(found[1]) > 1
+
+
+def test_a_large_plan_is_cut_short_and_says_so() -> None:
+    text = told(big_plan())
+    assert text.count("and 188 more") >= 4
+    assert len(text.splitlines()) < 500
+    assert "COIN199" not in text
+
+
+def test_the_same_plan_reads_the_same_twice() -> None:
+    assert told(fake_plan()) == told(fake_plan())
+
+
+def test_what_was_missed_is_what_was_wanted_and_not_reached() -> None:
+    by_asset = {row.asset: missed(row) for row in fake_plan().coverage}
+    assert by_asset["SOL"] == pytest.approx(40.0)
+    assert by_asset["币安人生"] == pytest.approx(50.0)
+
+
+def test_the_chance_allowed_before_a_top_up_is_its_share_of_thirty_days() -> None:
+    assert allowed_chance(fake_plan().tolerance) == pytest.approx(0.01 / 30)
+
+
+def test_findings_come_gravest_first_and_once() -> None:
+    note, naked = Finding(Trouble.NOTE, "a", "b", "c"), Finding(Trouble.NAKED, "z", "spot is unhedged", "sell or short")
+    text = shown(lambda console: print_findings(console, [note, naked, note]))
+    assert text.index("naked") < text.index("note") and text.count("-> c") == 1
+    assert "2 things noticed" in text
+    assert "Nothing was noticed." in shown(lambda console: print_findings(console, []))
+
+
+def test_parts_can_be_printed_alone() -> None:
+    plan = fake_plan()
+    assert "The contest" in shown(lambda console: print_contests(console, plan.contests))
+    assert "for the whole portfolio" in shown(lambda console: print_shortlist(console, plan.shortlist)).lower()
+    audit = shown(lambda console: print_audit(console, plan.exposure))
+    assert audit.startswith("As of 2024-08-04 00:00 UTC") and "What was noticed" in audit
+
+
+def test_venues_are_told_with_source_and_date() -> None:
+    text = flat(shown(lambda console: print_venues(console, records(), scores())))
+    assert text.index("Binance active") < text.index("okx - 71") < text.index("weex - 31")
+    assert "Nothing may lie at weex." in text
+    assert "2024-06-01" in text and "self-reported" in text and "1,000,000,000" in text
+    assert "unknown" in text and "not published" in text
+
+
+def test_a_row_must_fit_its_table() -> None:
+    with pytest.raises(ValueError, match="1 cells for 2 columns"):
+        Builder("t", (Column("a"), Column("b"))).add("x")
