@@ -22,7 +22,7 @@ SHORT = timedelta(days=100)
 """With less history than this, bars of four hours take the place of days."""
 ENOUGH = 0.8
 """Share of value that must have a return for the portfolio to have one."""
-_CONTRACTS = (Kind.PERPETUAL, Kind.INVERSE, Kind.DATED)
+CONTRACT_KINDS = (Kind.PERPETUAL, Kind.INVERSE, Kind.DATED)
 _DAY = timedelta(days=1)
 
 
@@ -109,7 +109,7 @@ def history_series(lookup: Lookup) -> dict[tuple[str, str], SeriesInfo]:
     best: dict[tuple[str, str], SeriesInfo] = {}
     for info in lookup.fresh:
         key = info.key.venue, info.key.contract
-        if info.key.kind in _CONTRACTS and (key not in best or _worth(info) > _worth(best[key])):
+        if info.key.kind in CONTRACT_KINDS and (key not in best or _worth(info) > _worth(best[key])):
             best[key] = info
     return best
 

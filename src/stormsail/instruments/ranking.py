@@ -15,6 +15,7 @@ from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_c
 from stormsail.instruments.evidence import ENOUGH, SHORT, Evidence, gather, weighted
 from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
 from stormsail.instruments.judge import PRIOR, Fit, Need, judge, suffices
+from stormsail.instruments.once import read_once
 from stormsail.instruments.terms import Terms, median_volumes, terms_of
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord
 from stormsail.market.lookup import Lookup
@@ -77,6 +78,7 @@ def shortlist(
         venues: Records of the contracts' venues.
         days: Length of the window that effectiveness is measured on.
     """
+    view = read_once(view)
     evidence = gather(exposure, view, lookup, contracts, days=days)
     legs = () if isinstance(evidence.basket.candidate, Unavailable) else evidence.basket.candidate.legs
     needed = {*evidence.contracts, *(leg.contract.id for leg in legs)}

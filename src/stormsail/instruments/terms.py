@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,11 +14,12 @@ from stormsail.forecast.funding import baseline_carry, dated_carry, forecast_car
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.candidates import MAJORS
 from stormsail.instruments.diligence import score
+from stormsail.instruments.evidence import CONTRACT_KINDS, history_series
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.market.book import latest_book, slippage_from_book, square_root_impact
 from stormsail.market.lookup import Lookup
-from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
+from stormsail.market.schema import SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
 
 VOLUME_DAYS = 30
@@ -108,28 +108,34 @@ def _book(view: MarketView, lookup: Lookup, contract: Contract) -> pl.DataFrame 
 def median_volumes(view: MarketView, lookup: Lookup, contracts: Sequence[Contract]) -> dict[str, float | Unavailable]:
     """Median daily quote volume of each contract over the last 30 days, by contract id.
 
-    Days are 24 hours counted back from the moment. Of several series of one contract the one with most days counts;
-    with fewer than ten days there is none.
+    Days are 24 hours counted back from the moment. The longest series of a contract is asked first; where it has fewer
+    than ten days of volume, the one with most days counts, and with fewer than ten there is none.
     """
-    wanted = {(c.venue, c.symbol): c.id for c in contracts}
-    kinds: defaultdict[Kind, dict[SeriesKey, str]] = defaultdict(dict)
+    long = history_series(lookup)
+    found = _day_volumes(view, {c.id: long[c.venue, c.symbol] for c in contracts if (c.venue, c.symbol) in long})
+    poor = {c.id for c in contracts if found.get(c.id, (0, 0.0))[0] < MIN_VOLUME_DAYS}
     for info in lookup.fresh:
-        name = wanted.get((info.key.venue, info.key.contract))
-        if name and info.key.kind in (Kind.PERPETUAL, Kind.INVERSE, Kind.DATED):
-            kinds[info.key.kind][info.key] = name
-    best: dict[str, tuple[int, float]] = {}
-    start = view.as_of - timedelta(days=VOLUME_DAYS)
-    for names in kinds.values():
-        for key, frame in view.read_many(list(names), start=start).items():
-            days, median = _median_day(frame, view.as_of)
-            if days > best.get(names[key], (0, 0.0))[0]:
-                best[names[key]] = days, median
+        name = f"{info.key.venue}:{info.key.contract}"
+        if name in poor and info.key.kind in CONTRACT_KINDS:
+            other = _day_volumes(view, {name: info})[name]
+            found[name] = max(found.get(name, (0, 0.0)), other, key=lambda held: held[0])
     return {
-        c.id: best[c.id][1]
-        if best.get(c.id, (0, 0.0))[0] >= MIN_VOLUME_DAYS
-        else Unavailable(f"{best.get(c.id, (0, 0.0))[0]} days of volume, {MIN_VOLUME_DAYS} needed")
+        c.id: found[c.id][1]
+        if found.get(c.id, (0, 0.0))[0] >= MIN_VOLUME_DAYS
+        else Unavailable(f"{found.get(c.id, (0, 0.0))[0]} days of volume, {MIN_VOLUME_DAYS} needed")
         for c in contracts
     }
+
+
+def _day_volumes(view: MarketView, infos: Mapping[str, SeriesInfo]) -> dict[str, tuple[int, float]]:
+    """Number of days with a volume and their median, of one series for each name."""
+    found = {}
+    start = view.as_of - timedelta(days=VOLUME_DAYS)
+    for kind in CONTRACT_KINDS:
+        names = {info.key: name for name, info in infos.items() if info.key.kind is kind}
+        frames = view.read_many(list(names), start=start) if names else {}
+        found.update({names[key]: _median_day(frame, view.as_of) for key, frame in frames.items()})
+    return found
 
 
 def _median_day(frame: pl.DataFrame, as_of: datetime) -> tuple[int, float]:
