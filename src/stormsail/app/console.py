@@ -68,3 +68,13 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
     with bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def steps(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr that names the step at work; silent when stderr is not a terminal or ``quiet`` is set."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    with talk().status(text) as status:
+        yield lambda step: status.update(f"{text}: {step}")

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormsail.app.console import out, print_json, progress, talk
+from stormsail.app.console import out, print_json, steps, talk
 from stormsail.core import InputError, exact, nearest
 from stormsail.core.plain import to_plain
 
@@ -76,7 +76,7 @@ def plan(request: Request, *, isolated: bool, out: Path | None) -> None:
     from stormsail.margin.types import MarginMode
 
     portfolio, tolerance, bench = request.portfolio(), request.tolerance(), request.workbench()
-    with progress("planning", quiet=request.as_json) as step:
+    with steps("planning", quiet=request.as_json) as step:
         made = bench.plan(
             portfolio, tolerance, progress=step, mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS
         )
@@ -90,7 +90,7 @@ def demo(folder: Path, *, show: bool, as_json: bool) -> None:
 
     bench = Workbench.open()
     talk().print(f"Sample portfolio on {bench.source.name}, as of {bench.as_of:%Y-%m-%d %H:%M} UTC", markup=False)
-    with progress("planning", quiet=as_json) as step:
+    with steps("planning", quiet=as_json) as step:
         made = bench.plan(sample_portfolio(), Tolerance(), progress=step)
     _show_plan(made, as_json=as_json, folder=folder)
     report = folder / "report.html"
