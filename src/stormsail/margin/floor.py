@@ -74,10 +74,9 @@ def _quantiles(kind: RiseClass, top_up: timedelta) -> tuple[float, float]:
 def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, alpha: float = 0.001) -> UpMove:
     """Method 5: the measured rise at the chance allowed in one top-up span.
 
-    Between 1 % and 0.1 % the rise follows a straight line in log rise over log chance (a power tail through both
-    measured points). A stricter ``alpha`` takes the 0.1 % figure and a laxer one the 1 % figure: a floor states what
-    was measured, and extrapolating rarer events is left to methods 2 to 4. The chance it reports at other levels does
-    follow the line beyond its ends.
+    The rise follows a straight line in log rise over log chance, a power tail through both measured points. A stricter
+    ``alpha`` follows the line beyond them, so that the promise holds by this method too where history is too short for
+    the others; a laxer one than 1 % takes the 1 % figure, since it is a floor.
 
     Args:
         kind: Class of the coin; or weights by class for a book, whose floor is the weighted mean (all rise together).
@@ -107,7 +106,7 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
         often += shares[name] / total * one
         rarely += shares[name] / total * two
     steep = math.log(rarely / often)
-    level = min(max(-math.log10(alpha), 2.0), 3.0) - 2.0
+    level = max(-math.log10(alpha), 2.0) - 2.0
 
     def exceed(rise: float) -> float:
         if rise <= 0:
