@@ -1,5 +1,5 @@
 """The same code against recorded markets."""
 
-from stormsail.lab.hold import Held, hold
+from stormsail.lab.held import Held, hold
 
 __all__ = ["Held", "hold"]
