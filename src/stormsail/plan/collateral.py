@@ -149,10 +149,11 @@ def coarsened(moves: Moves, bar: timedelta) -> Moves:
 def joint_moves(terms: Sequence[Terms], notionals: FloatArray) -> tuple[Moves | Unavailable, tuple[Finding, ...]]:
     """Moves of a book of shorts at today's weights, from the contracts that have enough history.
 
-    Bars are brought to the coarsest length among them. Contracts with less than 30 days are represented by the rest of
-    the book; the measured floor still counts them in their own class.
+    Bars are brought to the coarsest length among them. Contracts with less than 30 days, or less than half of the
+    longest history, are represented by the rest of the book; the measured floor still counts them in their own class.
     """
-    fit = [i for i, t in enumerate(terms) if t.moves.history >= ENOUGH]
+    longest = max((t.moves.history for t in terms), default=timedelta(0))
+    fit = [i for i, t in enumerate(terms) if t.moves.history >= max(ENOUGH, 0.5 * longest)]
     if not fit:
         return Unavailable("no contract of the book has 30 days of history"), ()
     bar = max(terms[i].moves.bar for i in fit)
@@ -169,7 +170,7 @@ def joint_moves(terms: Sequence[Terms], notionals: FloatArray) -> tuple[Moves | 
     left = [t.contract.id for i, t in enumerate(terms) if i not in set(fit)]
     findings: tuple[Finding, ...] = ()
     if left:
-        cause = f"less than 30 days of bars of {', '.join(left)}"
-        cure = "the rest of the book stands for them, and the measured floor for young coins"
+        cause = f"little history of {', '.join(left)} beside the others"
+        cure = "the rest of the book stands for them; the measured floor counts them"
         findings = (Finding(Trouble.DEGRADED, "book history", cause, cure),)
     return Moves(common, highs, closes, bar), findings

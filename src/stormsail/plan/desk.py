@@ -24,6 +24,9 @@ BASIS_SD_PER_DAY = {Tenor.PERPETUAL: 0.0007, Tenor.DATED: 0.0015}
 """Daily deviation of a contract against its coin: the median over 264 perpetuals of Binance in the first half of 2025,
 own measurement; twice that for a dated contract, whose basis moves with rates as well."""
 
+MISSING = 0.02
+"""Share of what is wanted that must lack a contract of its own before the basket may stand in."""
+
 _CENT = 0.01
 MAJORS = frozenset({"BTC", "ETH"})
 
@@ -165,8 +168,9 @@ def in_play(survey: Survey) -> tuple[Contract, ...]:
 def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tuple[Desk, tuple[Finding, ...]]:
     """Put the contracts on the table.
 
-    A contract on a coin that is no proxy for others is never shorted beyond what was wanted of that coin. Slippage is
-    judged at the largest order it could get.
+    Contracts on the coins themselves come first: none is shorted beyond what was wanted of its coin, except those of
+    BTC and ETH, which may stand for any coin, and those of the basket's members, which may stand for what has no
+    contract or too little volume of its own. Slippage is judged at the largest order a contract could get.
 
     Args:
         survey: What is known.
@@ -177,18 +181,13 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     beta = np.maximum(survey.model.market_beta, 0.0)
     wanted = tolerance.coverage * held
     fall, market_fall = falls(held, survey.tail, tolerance.survive)
-    proxies = _proxies(survey)
     at = tuple(coins.index(t.contract.base) for t in terms)
+    room, findings = _rooms(terms, tolerance, wanted, at)
+    most = _most(survey, terms, at, wanted, room)
+    capacity = np.minimum(most, room)
     total = float(wanted.sum())
-    capacity, cost, findings = np.zeros(len(terms)), np.zeros(len(terms)), []
+    cost = np.zeros(len(terms))
     for i, t in enumerate(terms):
-        own = total * 2.0 if t.contract.base in proxies else float(wanted[at[i]])
-        room = t.capacity(tolerance.volume_share)
-        if isinstance(room, Unavailable):
-            cure = "its share of volume is not limited"
-            findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", room.reason, cure))
-            room = own
-        capacity[i] = min(own, room)
         slip = t.slippage(min(capacity[i], total))
         cost[i] = 2.0 * (to_float(t.contract.taker_fee) + (0.0 if isinstance(slip, Unavailable) else slip))
     value = survey.exposure.value
@@ -209,15 +208,50 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
         carry=np.array([t.expected_carry() for t in terms]),
         cost=cost,
         caps={venue: score.cap * value for venue, score in survey.scores.items()},
-    ), tuple(findings)
+    ), findings
 
 
-def _proxies(survey: Survey) -> frozenset[str]:
-    """Coins whose contracts may stand for others: BTC, ETH and the basket's members."""
-    legs = {
+def _rooms(
+    terms: Sequence[Terms], tolerance: Tolerance, wanted: FloatArray, at: Sequence[int]
+) -> tuple[FloatArray, tuple[Finding, ...]]:
+    """Most that may be short of each contract within its volume, shape (n,); what is wanted of its coin if unknown."""
+    room, findings = np.zeros(len(terms)), []
+    for i, t in enumerate(terms):
+        found = t.capacity(tolerance.volume_share)
+        if isinstance(found, Unavailable):
+            cure = "it is used for its own coin only, up to what is wanted"
+            findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", found.reason, cure))
+            own = float(wanted[at[i]])
+            room[i] = float(wanted.sum()) if t.contract.base in MAJORS else own
+        else:
+            room[i] = found
+    return room, tuple(findings)
+
+
+def _most(
+    survey: Survey, terms: Sequence[Terms], at: Sequence[int], wanted: FloatArray, room: FloatArray
+) -> FloatArray:
+    """Most that each contract may be short for what it may protect, volume aside; shape (n,)."""
+    direct = np.zeros(len(wanted))
+    np.add.at(direct, list(at), room)
+    missing = float(np.maximum(wanted - direct, 0.0).sum())
+    basket = _basket(survey)
+    needed = missing > MISSING * float(wanted.sum()) and bool(basket)
+    share = missing / max(0.5 * len(basket), 1.0) if needed else 0.0
+    total = float(wanted.sum())
+    return np.array(
+        [
+            2.0 * total if t.contract.base in MAJORS else wanted[k] + (share if t.contract.base in basket else 0.0)
+            for t, k in zip(terms, at, strict=True)
+        ]
+    )
+
+
+def _basket(survey: Survey) -> frozenset[str]:
+    """Coins of the basket's members."""
+    return frozenset(
         leg.contract.base
         for row in survey.shortlist.portfolio
         if row.candidate.route is Route.BASKET and row.usable
         for leg in row.candidate.legs
-    }
-    return MAJORS | legs
+    )

@@ -13,6 +13,7 @@ from stormsail.market.schema import SeriesInfo
 from stormsail.market.source import MarketView
 from stormsail.plan.coverage import split_cover
 from stormsail.plan.desk import Desk
+from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns
 from stormsail.plan.problem import FloatArray
 from stormsail.ratio import ESTIMATORS, MaybeEffectiveness, effectiveness
@@ -23,7 +24,8 @@ MEASURABLE = 0.5
 
 
 LASTING = 0.8
-"""Share of the days on which a coin must be known to be judged."""
+LASTING_DAYS = 120
+"""A coin must be known on four fifths of the last 120 days to be judged."""
 
 
 def planned_effectiveness(
@@ -38,8 +40,8 @@ def planned_effectiveness(
 
     Direct shorts stand at ratio 1 and are judged by the contract's returns against the coin's. What the proxies hedge
     is walked forward: at each day the winning estimator sizes the proxies (in today's proportions) on the days before.
-    Coins priced by the very perpetual that hedges them, or known on less than four fifths of the days, cannot be judged
-    and are left out.
+    Coins priced by the very perpetual that hedges them, or known on less than four fifths of the last 120 days, cannot
+    be judged and are left out.
 
     Args:
         view: The market.
@@ -51,7 +53,8 @@ def planned_effectiveness(
     """
     direct, proxied = split_cover(desk.wanted, desk.short(worth), desk.beta)
     apart = np.array([priced_by.get(c, "spot") == "spot" for c in desk.coins], dtype=bool)
-    known_share = np.isfinite(returns.values).mean(axis=0)
+    recent = returns.values[-LASTING_DAYS * returns.bars_per_day :]
+    known_share = np.isfinite(recent).mean(axis=0)
     judged = np.where((apart | (direct < 0.5 * desk.wanted)) & (known_share >= LASTING), desk.wanted, 0.0)
     total, asked = float(judged.sum()), float(desk.wanted.sum())
     if asked <= 0 or not (worth > 0).any():
@@ -89,24 +92,32 @@ def _sum(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def _contract_returns(view: MarketView, desk: Desk, returns: CoinReturns, worth: FloatArray) -> dict[str, FloatArray]:
-    """Returns of the contracts that are short, on the grid of the coins' returns."""
-    series: dict[str, SeriesInfo] = {t.contract.id: t.info for t, w in zip(desk.terms, worth, strict=True) if w > 0}
+    """Returns of the contracts that are short, on the grid of the coins' returns.
+
+    A contract known on less than four fifths of the last 120 days is represented by its coin.
+    """
+    series: dict[str, SeriesInfo] = {t.contract.id: t.deep for t, w in zip(desk.terms, worth, strict=True) if w > 0}
     step = timedelta(days=1) / returns.bars_per_day
     panel, _ = load_panel(view, series, step=step, length=len(returns.values) + 2)
     found = panel.returns()
     at = {moment: row for row, moment in enumerate(found.times)}
     rows = np.array([at.get(moment, -1) for moment in returns.panel.times])
     grid = np.where((rows >= 0)[:, None], found.values[rows], np.nan)
-    return {name: grid[:, j] for j, name in enumerate(found.names)}
+    own = {name: grid[:, j] for j, name in enumerate(found.names)}
+    coin = {t.contract.id: returns.column(t.contract.base) for t in desk.terms}
+    recent = LASTING_DAYS * returns.bars_per_day
+    return {n: r if np.isfinite(r[-recent:]).mean() >= LASTING else coin[n] for n, r in own.items()}
 
 
 def _proxy_returns(desk: Desk, moves: Mapping[str, FloatArray], worth: FloatArray) -> FloatArray:
     """Return of the proxies in today's proportions: what is short of each coin beyond what was wanted of it."""
     short = desk.short(worth)
     excess = np.maximum(short - desk.wanted, 0.0)
-    total, out = float(excess.sum()), np.zeros(len(next(iter(moves.values()))))
-    for i, t in enumerate(desk.terms):
-        k = desk.at[i]
-        if worth[i] > 0 and excess[k] > 0:
-            out += moves[t.contract.id] * worth[i] / short[k] * excess[k] / total
-    return out
+    weights = {
+        t.contract.id: worth[i] / short[desk.at[i]] * excess[desk.at[i]]
+        for i, t in enumerate(desk.terms)
+        if worth[i] > 0 and excess[desk.at[i]] > 0
+    }
+    values = np.column_stack([moves[name] for name in weights])
+    shares = np.array(list(weights.values()))
+    return book_return(values, shares / shares.sum())

@@ -11,18 +11,18 @@ Source: exponential weights as in RiskMetrics (1996), decay 0.97 a day; shrinkag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stormsail.core import Finding, Trouble, Unavailable, UnavailableError
+from stormsail.core import STABLECOINS, Finding, Trouble, Unavailable, UnavailableError
 from stormsail.market.load import load_panel
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import Panel
-from stormsail.market.schema import SeriesInfo
+from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
 from stormsail.plan.problem import FactorCovariance, FloatArray
 
@@ -39,6 +39,7 @@ SHRINK = 0.5
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _HOURS = 60 * 24
+_MONTH = timedelta(days=30)
 _NO_RISK = 1e-8
 
 
@@ -79,12 +80,16 @@ def coin_returns(
     """
     series: dict[str, SeriesInfo] = {}
     findings: list[Finding] = []
+    start = view.as_of - DAYS * _DAY
     for coin in coins:
-        found = lookup.price_series(coin)
-        if not isinstance(found, Unavailable):
-            series[coin] = found.info
+        fresh = (i for i in lookup.fresh if i.asset == coin and i.key.kind in (Kind.SPOT, Kind.PERPETUAL))
+        best = deepest((i for i in fresh if i.quote in STABLECOINS), start)
+        if best is not None:
+            series[coin] = best
         else:
-            findings.append(Finding(Trouble.UNAVAILABLE, coin, str(found), "it is left out of the risk model"))
+            why = lookup.price_series(coin)
+            cause = why.reason if isinstance(why, Unavailable) else "no series in dollars"
+            findings.append(Finding(Trouble.UNAVAILABLE, coin, cause, "it is left out of the risk model"))
     if "BTC" not in series:
         raise UnavailableError("no fresh price series of BTC", cure="add BTC to the market data", where="market data")
     panel, found_daily = load_panel(view, series, step=_DAY, length=DAYS + 1)
@@ -101,6 +106,25 @@ def coin_returns(
         )
     )
     return CoinReturns(_trim(panel.returns()), 24), series, tuple(findings) + found_hourly
+
+
+def deepest(infos: Iterable[SeriesInfo], start: datetime) -> SeriesInfo | None:
+    """The series that reaches furthest back since ``start``, in steps of a month; of equals spot, then the finest bar.
+
+    Bars under an hour come last: they cost time to read and tell nothing more here.
+    """
+
+    def rank(info: SeriesInfo) -> tuple[int, bool, bool, timedelta, SeriesKey]:
+        bar = info.bar or _DAY
+        return (
+            max(info.start - start, timedelta(0)) // _MONTH,
+            info.key.kind is not Kind.SPOT,
+            bar < _HOUR,
+            bar,
+            info.key,
+        )
+
+    return min(infos, key=rank, default=None)
 
 
 def _trim(returns: Panel) -> Panel:

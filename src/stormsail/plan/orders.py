@@ -92,6 +92,11 @@ def _by_volume(desk: Desk, row: int) -> bool:
     return bool(desk.capacity[row] < desk.wanted[desk.at[row]] * (1 - 1e-9)) or desk.coins[desk.at[row]] in MAJORS
 
 
+def _why_proxy(desk: Desk, coin: int) -> str:
+    own = max((c for c, at in zip(desk.carry, desk.at, strict=True) if at == coin), default=0.0)
+    return f"partly through a proxy, its own contract carries {own:+.1%} over the horizon"
+
+
 def coverage_reasons(
     desk: Desk, book: Settled, direct: FloatArray, proxy: FloatArray, contracts: frozenset[str]
 ) -> dict[str, str]:
@@ -112,7 +117,7 @@ def coverage_reasons(
         missing = desk.wanted[k] - direct[k] - proxy[k]
         parts = []
         if proxy[k] > 0.02 * desk.wanted[k]:
-            parts.append("through a proxy" if coin in contracts else "no contract of its own that may be used: proxy")
+            parts.append(_why_proxy(desk, k) if coin in contracts else "no contract of its own that may be used: proxy")
         if missing > 0.02 * desk.wanted[k]:
             parts.append(because)
         if desk.tolerance.coverage < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -30,12 +30,15 @@ from stormsail.margin.types import TierTable
 from stormsail.market.book import latest_book
 from stormsail.market.lookup import Lookup
 from stormsail.market.quality import tidy
-from stormsail.market.schema import SeriesInfo, SeriesKey
+from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
 from stormsail.plan.cost import expected_slippage
+from stormsail.plan.model import deepest
 
 HISTORY = timedelta(days=730)
 """Bars behind collateral: two years."""
+
+_LAST = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +48,9 @@ class Terms:
     Attributes:
         contract: Which contract.
         info: Series of its price.
+        deep: Series that reaches furthest back, behind ``moves``.
         price: Last close known, on the tick.
         moves: Bar moves, of the mark price where there is one.
-        moves_origin: Series of ``moves``.
         volume: Median daily quote volume over 30 days.
         sigma_daily: Daily volatility now.
         carry: Of a short over the horizon, per unit of notional.
@@ -59,9 +62,9 @@ class Terms:
 
     contract: Contract
     info: SeriesInfo
+    deep: SeriesInfo
     price: Decimal
     moves: Moves
-    moves_origin: str
     volume: float | Unavailable
     sigma_daily: float | Unavailable
     carry: MaybeCarry
@@ -109,8 +112,10 @@ def contract_terms(
         day: Day of the decision.
     """
     infos = {c.id: info for c in contracts if (info := lookup.contract(c.venue, c.symbol)) is not None}
-    marks = {k: m for k, info in infos.items() if (m := lookup.mark(info)) is not None}
-    frames = _read(view, [*infos.values(), *marks.values()], view.as_of - HISTORY)
+    start = view.as_of - HISTORY
+    deep = {cid: _deep(lookup, info, start) for cid, info in infos.items()}
+    frames = _read(view, deep.values(), start)
+    frames |= _read(view, [i for i in infos.values() if i.key not in frames], view.as_of - _LAST)
     others = _read_beside(view, lookup, infos)
     volumes = median_volumes(view, lookup, contracts)
     last = {cid: float(rows["close"][-1]) for cid, i in infos.items() if len(rows := frames[i.key])}
@@ -120,13 +125,13 @@ def contract_terms(
     for contract in contracts:
         info = infos.get(contract.id)
         bars = frames.get(info.key) if info is not None else None
-        if info is None or bars is None or bars.is_empty():
+        if info is None or bars is None or bars.is_empty() or frames[deep[contract.id].key].height < 2:
             findings.append(Finding(Trouble.UNAVAILABLE, contract.id, "no fresh price", "it is not used"))
             continue
         price = max(nearest_to(from_float(bars["close"][-1]), contract.tick), contract.tick)
-        moving = marks.get(contract.id, info)
+        moving = deep[contract.id]
         rows = frames[moving.key]
-        moves = bar_moves(rows if rows.height > 1 else bars, moving.bar)
+        moves = bar_moves(rows, moving.bar)
         carry = paid[contract.id]
         origin, found = _origin(contract, carry)
         table, found_tiers = _brackets(others["tiers"].get(contract.id), contract, day)
@@ -134,9 +139,9 @@ def contract_terms(
         terms[contract.id] = Terms(
             contract=contract,
             info=info,
+            deep=moving,
             price=price,
             moves=moves,
-            moves_origin=str(moving.key),
             volume=volumes[contract.id],
             sigma_daily=ewma_sigma_daily(moves),
             carry=carry,
@@ -148,7 +153,25 @@ def contract_terms(
     return terms, tuple(findings)
 
 
-def _read(view: MarketView, infos: Sequence[SeriesInfo], start: datetime) -> dict[SeriesKey, pl.DataFrame]:
+def _deep(lookup: Lookup, info: SeriesInfo, start: datetime) -> SeriesInfo:
+    """The series collateral is judged by: the mark price unless the last price reaches further back.
+
+    A dated contract is young by nature; the perpetual of its coin on the same venue stands for it.
+    """
+    own = (info.key.venue, info.key.contract)
+    same = [i for i in lookup.fresh if (i.key.venue, i.key.contract) == own and i.key.kind is info.key.kind]
+    if info.key.kind is Kind.DATED:
+        kind = Kind.PERPETUAL
+        same += [
+            i for i in lookup.fresh if i.asset == info.asset and i.key.venue == info.key.venue and i.key.kind is kind
+        ]
+    traded = deepest(same, start) or info
+    mark = lookup.mark(info)
+    late = timedelta(days=30)
+    return mark if mark is not None and mark.start <= max(traded.start, start) + late else traded
+
+
+def _read(view: MarketView, infos: Iterable[SeriesInfo], start: datetime) -> dict[SeriesKey, pl.DataFrame]:
     """Tidied bars per coin of many series, read kind by kind."""
     by_kind: defaultdict[str, list[SeriesInfo]] = defaultdict(list)
     for info in sorted(set(infos)):
