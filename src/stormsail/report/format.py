@@ -101,7 +101,7 @@ def fine_points(fraction: float, places: int = 1) -> str:
     ('0.033', '<0.0001', '0.0')
     """
     value = fraction * 100
-    if math.isfinite(value) and 0 < abs(value) < 10.0**-places:
+    if math.isfinite(value) and value and round(value, places) == 0:
         if abs(value) < 1e-4:
             return "<0.0001" if value > 0 else ">-0.0001"
         return fixed(value, _places(value, digits=2))
@@ -190,6 +190,17 @@ def listing(names: Sequence[str], *, most: int = 6) -> str:
     if len(names) > most:
         shown.append(f"{len(names) - most} more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else "nothing"
+
+
+def window(text: str) -> str:
+    """The window of an estimate in words.
+
+    >>> window("2024-01-01..2024-12-31 1d"), window("all of it")
+    ('2024-01-01 to 2024-12-31, daily', 'all of it')
+    """
+    steps = {"1d": "daily", "1h": "hourly"}
+    days, _, step = text.partition(" ")
+    return f"{days.replace('..', ' to ')}, {steps.get(step, step)}" if ".." in days and step else clean(text)
 
 
 def clean(text: str) -> str:

@@ -67,7 +67,7 @@ def finish(figure: go.Figure, title: str, *, x: str, y: str, height: int = 380) 
     figure.update_layout(
         template=template(),
         title_text="<br>".join(textwrap.wrap(title, 78)),
-        xaxis_title_text="<br>".join(textwrap.wrap(x, 44)),
+        xaxis_title_text=x.replace("; ", "<br>"),
         yaxis_title_text=y,
         height=height,
         meta={"title": title},

@@ -19,6 +19,7 @@ from stormsail.report.format import (
     percent,
     points,
     price,
+    window,
 )
 from stormsail.report.page import TOP, say, show_section
 from stormsail.report.tables import HTML_ONLY, Builder, Cell, Column, Section, Table
@@ -97,7 +98,7 @@ def _daily_loss(report: ExposureReport, currency: str) -> str:
     text = f"In the worst 5 % of days it loses {_loss(var.value, report.value, currency)} or more"
     if not isinstance(es, Unavailable):
         text += f", on average {_loss(es.value, report.value, currency)}"
-    return f"{text}; this is counted over {count(var.n, 'day')} ({var.window})."
+    return f"{text}; this is counted over {count(var.n, 'day')} ({window(var.window)})."
 
 
 def _loss(fraction: float, value: float, currency: str) -> str:
@@ -216,6 +217,8 @@ def _risk_table(risk: Risk) -> Table:
     for name, title, is_share in _MEASURES:
         value: Maybe = getattr(risk, name)
         write: Callable[[float], str] = percent if is_share else _two
-        sample = ("", "", "") if isinstance(value, Unavailable) else (f"{value.n:,}", value.window, value.method)
+        sample = (
+            ("", "", "") if isinstance(value, Unavailable) else (f"{value.n:,}", window(value.window), value.method)
+        )
         build.add(title, build.maybe(value, write), build.error(value, write), *sample)
     return build.table()

@@ -70,14 +70,17 @@ def choose_section(shortlist: Shortlist, horizon: timedelta | None, currency: st
 def _lead(shortlist: Shortlist) -> tuple[str, ...]:
     sentences = []
     if best := _first_usable(shortlist.portfolio):
-        sentences.append(f"For the portfolio as a whole the best candidate is {best.candidate.name}: {best.reason}.")
+        removed = effectiveness_words(best.effectiveness)
+        words = f"For the portfolio as a whole '{best.candidate.name}' ranks first: out of sample it removed {removed} "
+        sentences.append(f"{words}of the day-to-day variance.")
     firsts = [_first_usable(scores) for scores in shortlist.by_asset.values()]
     own = sum(s is not None and s.candidate.route in (Route.DIRECT, Route.DATED, Route.INVERSE) for s in firsts)
     none = sum(s is None for s in firsts)
     if firsts:
         words = f"Of {count(len(firsts), 'coin')}, {own} can best be hedged by a contract on the coin itself"
-        words += f" and {len(firsts) - own - none} by a substitute"
-        sentences.append(f"{words}; for {none} nothing usable was found." if none else f"{words}.")
+        others = len(firsts) - own - none
+        words += f", {others} by a substitute" if others else ""
+        sentences.append(f"{words}, and for {none} nothing usable was found." if none else f"{words}.")
     return (" ".join(sentences),) if sentences else ("No candidate was found.",)
 
 

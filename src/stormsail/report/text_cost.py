@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 
 from stormsail.plan.types import Cost, HedgePlan, Insurance
-from stormsail.report.format import amount_rows, money, percent, sentence, span
+from stormsail.report.format import amount_rows, ended, money, percent, span
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 
 SIGN_NOTE = "Received is positive, paid is negative."
@@ -19,8 +19,8 @@ def cost_section(plan: HedgePlan) -> Section:
         cost_lead(plan.cost, horizon, currency),
         insurance_lead(plan.insurance, plan.tolerance.survive, horizon, currency),
     )
-    tables = (_parts(plan.cost, currency), _by_contract(plan.cost, currency))
-    return Section("cost", "What it costs or earns", (*lead, *map(sentence, plan.cost.notes)), present(tables))
+    tables = (_parts(plan.cost, currency), _by_contract(plan.cost, currency), _notes(plan.cost.notes))
+    return Section("cost", "What it costs or earns", lead, present(tables))
 
 
 def flow(value: float, currency: str) -> str:
@@ -85,6 +85,13 @@ def _parts(cost: Cost, currency: str) -> Table:
     for (name, *values), texts in zip(rows, amount_rows([row[1:] for row in rows], sign=True), strict=True):
         cells = (_known(build, value, text) for value, text in zip(values, texts, strict=True))
         build.add(name, *cells, strong=name == "Total")
+    return build.table()
+
+
+def _notes(notes: tuple[str, ...]) -> Table:
+    build = Builder("What these figures rest on, or leave out", (Column("Note", number=False),))
+    for note in notes:
+        build.add(ended(note))
     return build.table()
 
 

@@ -16,8 +16,8 @@ WORDS: dict[Trouble, str] = {
     Trouble.FATAL: "nothing can go on",
     Trouble.FAIL_CLOSED: "no trade is made",
     Trouble.PROPAGATE: "an error was passed on",
-    Trouble.DEGRADED: "it goes on with less",
     Trouble.UNAVAILABLE: "an input is missing; nothing was put in its place",
+    Trouble.DEGRADED: "it goes on with less",
     Trouble.DEFER: "to be tried again later",
     Trouble.NOTE: "worth knowing",
 }
@@ -36,9 +36,12 @@ def print_findings(console: Console, findings: Sequence[Finding], *, top: int = 
 
 
 def findings_section(findings: Sequence[Finding]) -> Section:
-    """The chapter on findings; equal ones are said once."""
+    """The chapter on findings; equal ones are said once, and those that differ only in subject together."""
     order = list(WORDS)
-    once = sorted(dict.fromkeys(findings), key=lambda f: (order.index(f.trouble), f.subject, f.cause, f.cure))
+    once = sorted(set(findings), key=lambda f: (order.index(f.trouble), f.subject, f.cause, f.cure))
+    alike: dict[tuple[Trouble, str, str], list[str]] = {}
+    for finding in once:
+        alike.setdefault((finding.trouble, finding.cause, finding.cure), []).append(finding.subject)
     present_words = [word for word in order if any(f.trouble is word for f in once)]
     footer = "; ".join(f"{word.value}: {WORDS[word]}" for word in present_words)
     build = Builder(
@@ -46,8 +49,8 @@ def findings_section(findings: Sequence[Finding]) -> Section:
         (Column("Word", number=False), Column("About", number=False), Column("Seen", number=False)),
         (f"{footer}.",),
     )
-    for finding in once:
-        grave = order.index(finding.trouble) < order.index(Trouble.PROPAGATE)
-        build.add(finding.trouble.value, finding.subject, finding.cause, note=f"-> {finding.cure}", strong=grave)
+    for (word, cause, cure), subjects in alike.items():
+        grave = order.index(word) < order.index(Trouble.PROPAGATE)
+        build.add(word.value, ", ".join(subjects), cause, note=f"-> {cure}", strong=grave)
     lead = f"{count(len(once), 'thing')} noticed on the way, the gravest first." if once else "Nothing was noticed."
     return Section("findings", "What was noticed", (lead,), present([build.table()]))

@@ -13,6 +13,7 @@ from stormsail.plan.types import FailureMode, HedgePlan, Order, PositionMargin, 
 from stormsail.report.format import (
     amount,
     amount_rows,
+    amounts,
     count,
     ended,
     fine_points,
@@ -28,6 +29,10 @@ from stormsail.report.tables import Builder, Cell, Column, Section, Table, prese
 LIQUIDATION_NOTE = (
     "Liquidation: the venue closes the short by force, at a loss of the collateral, when the price has risen so far "
     "that what is left no longer covers its minimum (the maintenance margin)."
+)
+METHODS = (
+    "floor: a least rise by kind of coin; simulation: clustered volatility played on; bootstrap: the past redrawn "
+    "in pieces; pareto: the far tail of past rises; reflection: a random walk; survive: what you asked to live through."
 )
 _CUSTOM = timedelta(days=30)
 
@@ -170,9 +175,8 @@ def _methods(margins: Sequence[VenueMargin]) -> Table:
             Column("Rise", "%"),
             Column("Chance", "%"),
             Column("Observations", drop=1),
-            Column("Detail", number=False, drop=2),
         ),
-        ("The largest rise decides. Chance: of liquidation before a top-up with the collateral posted.",),
+        (METHODS, "The largest rise decides. Chance: of liquidation before a top-up with the collateral posted."),
     )
     for margin in margins:
         chances = dict(margin.requirement.chance)
@@ -184,7 +188,7 @@ def _methods(margins: Sequence[VenueMargin]) -> Table:
                 build.number(method.move, points),
                 build.number(chance, lambda x: fine_points(x, 2), unknown="this method gives a rise but no chance"),
                 f"{method.n:,}",
-                method.detail,
+                note=method.detail,
                 strong=method.method == margin.requirement.decided_by,
             )
     return build.table()
@@ -193,9 +197,9 @@ def _methods(margins: Sequence[VenueMargin]) -> Table:
 def failures_section(failures: Sequence[FailureMode], currency: str) -> Section:
     """The chapter on what the hedge still fails against."""
     build = Builder("", (Column("If", number=False), Column("Loss", currency)))
-    for failure in failures:
-        lost = failure.loss
-        cell = build.gap(lost.reason) if isinstance(lost, Unavailable) else build.number(lost, amount)
+    losses = amounts([math.nan if isinstance(f.loss, Unavailable) else f.loss for f in failures])
+    for failure, text in zip(failures, losses, strict=True):
+        cell = build.gap(failure.loss.reason) if isinstance(failure.loss, Unavailable) else Cell(text)
         build.add(failure.name, cell, note=f"{sentence(failure.what)} What helps: {ended(failure.mitigation)}")
     known = [(f.loss, f.name) for f in failures if not isinstance(f.loss, Unavailable) and math.isfinite(f.loss)]
     lead = "A hedge moves risk; it does not end it. "

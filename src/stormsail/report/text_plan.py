@@ -68,7 +68,7 @@ def plan_sections(plan: HedgePlan) -> tuple[Section, ...]:
         failures_section(plan.failures, currency),
         cost_section(plan),
         coverage_section(plan.coverage, plan.binding, currency),
-        venues_section(plan.venues),
+        venues_section(plan.venues, used=[margin.venue for margin in plan.margins]),
         findings_section(plan.findings),
     )
 
@@ -84,7 +84,7 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     """The plan in a few sentences."""
     currency = plan.portfolio.currency
     short, collateral, protected = totals(plan)
-    asked = asked_for(plan.tolerance, currency)
+    asked = asked_for(plan.tolerance, currency) + left_out(plan)
     if not plan.orders:
         why = f" What held it back: {listing(plan.binding)}." if plan.binding else ""
         return asked, f"Nothing is to be shorted: no hedge within your limits is better than none.{why}"
@@ -102,11 +102,22 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     return asked, did, needs
 
 
+def left_out(plan: HedgePlan) -> str:
+    """Coins that are held and could not be valued, said before anything else; empty if there are none."""
+    known = {asset.asset for asset in plan.exposure.assets}
+    missing = [asset for asset in plan.portfolio.assets if asset not in known]
+    if not missing:
+        return ""
+    verb = "has" if len(missing) == 1 else "have"
+    coins = f"{count(len(missing), 'coin')} you hold {verb}"
+    return f" {coins} no usable price in this data and no part in this plan: {listing(missing)}."
+
+
 def _removed(plan: HedgePlan) -> str:
     if isinstance(plan.effectiveness, Unavailable):
         return f"How well it would have done out of sample is {plan.effectiveness}."
     words = effectiveness_words(plan.effectiveness)
-    return f"On days it had not seen, such a hedge removed {words} of the day-to-day variance."
+    return f"On days it had not seen, such a hedge removed {words} of the day-to-day variance of that part."
 
 
 def asked_for(tolerance: Tolerance, currency: str) -> str:
@@ -131,8 +142,12 @@ def asked_for(tolerance: Tolerance, currency: str) -> str:
 
 
 def _size_section(plan: HedgePlan) -> Section:
-    section = contests_section(plan.contests, size_lead(plan.effectiveness, plan.effectiveness_naive))
-    advice = f"Use {plan.advice.tenor.value} contracts. {sentence(plan.advice.reason)}"
+    section = contests_section(plan.contests, size_lead(plan))
+    tenor = plan.advice.tenor.value
+    reason = plan.advice.reason
+    if reason.lower().startswith(f"{tenor}: "):
+        reason = reason[len(tenor) + 2 :]
+    advice = f"Use {tenor} contracts. {sentence(reason)}"
     return Section(section.key, section.title, (*section.lead, advice), (*section.tables, advice_table(plan.advice)))
 
 
@@ -171,7 +186,8 @@ def _orders(orders: Sequence[Order], currency: str) -> Table:
         slip = build.gap(order.slippage.reason) if isinstance(order.slippage, Unavailable) else slipped
         ends = f"{order.contract.expiry:%Y-%m-%d}" if order.contract.expiry else "never"
         own = order.protects == (order.contract.base,)
-        note = "" if own else f"protects {listing(order.protects)}"
+        protected = ["the portfolio as a whole" if name == "portfolio" else name for name in order.protects]
+        note = "" if own else f"protects {listing(protected)}"
         build.add(
             order.contract.id,
             quantity(order.quantity),

@@ -9,12 +9,17 @@ from rich.console import Console
 
 from stormsail.core import Tenor, Unavailable
 from stormsail.forecast.types import MaybeCarry
-from stormsail.plan.types import TenorAdvice
-from stormsail.ratio.types import Contest, MaybeEffectiveness
-from stormsail.report.format import count, fixed, listing, percent, points, sentence, signed_points, span
+from stormsail.plan.types import HedgePlan, TenorAdvice
+from stormsail.ratio.types import Contest
+from stormsail.report.format import count, fixed, listing, percent, points, sentence, signed_points, span, window
 from stormsail.report.page import TOP, show_section
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 from stormsail.report.text_choose import EFFECTIVENESS_NOTE, effectiveness_cells, effectiveness_words
+
+ESTIMATORS = (
+    "naive: ratio 1; ols: slope of past returns; ewma: the same, recent days weigh more; ewma_shrunk: drawn toward "
+    "what is known of the group; combination: mean of these; down: from falling days only."
+)
 
 
 def print_contests(console: Console, contests: Sequence[Contest], *, top: int = TOP) -> None:
@@ -48,20 +53,32 @@ def _whole(target: str) -> str:
     return "the whole portfolio" if target == "portfolio" else target
 
 
-def size_lead(effectiveness: MaybeEffectiveness, naive: MaybeEffectiveness) -> tuple[str, ...]:
-    """The planned hedge beside ratio 1, in sentences."""
-    if isinstance(effectiveness, Unavailable):
-        return (f"How well the planned hedge would have done out of sample is {effectiveness}.",)
+def size_lead(plan: HedgePlan) -> tuple[str, ...]:
+    """The planned hedge beside ratio 1 on the part it protects, and the book with what is left open, in sentences."""
+    planned, naive = plan.effectiveness, plan.effectiveness_naive
+    if isinstance(planned, Unavailable):
+        return (f"How well the planned hedge would have done out of sample is {planned}.",)
     text = (
-        f"On days it had not seen, the planned hedge removed {effectiveness_words(effectiveness)} of the day-to-day "
-        f"variance; the same contracts at ratio 1 (short as much as you hold) removed {effectiveness_words(naive)}."
+        f"Judged on the part that was to be protected, on days it had not seen, the planned hedge removed "
+        f"{effectiveness_words(planned)} of the day-to-day variance; the same contracts at ratio 1 (short as much as "
+        f"you protect) removed {effectiveness_words(naive)}."
     )
-    cut, before, after = effectiveness.es_95_cut, effectiveness.worst_day_unhedged, effectiveness.worst_day_hedged
+    cut, before, after = planned.es_95_cut, planned.worst_day_unhedged, planned.worst_day_hedged
     if not math.isnan(cut):
-        text += f" It cut the mean loss of the worst 5 % of days by {percent(cut, 0)}."
+        text += f" It cut that part's mean loss of the worst 5 % of days by {percent(cut, 0)}."
     if not math.isnan(before + after):
-        text += f" On the portfolio's worst day ({percent(before)}) the hedged book made {percent(after)}."
-    return (f"{text} Sample: {count(effectiveness.n, 'day')}, {effectiveness.window}.",)
+        text += f" On that part's worst day ({percent(before)}) it made {percent(after)} with its hedge."
+    return (f"{text} Sample: {count(planned.n, 'day')}, {window(planned.window)}.", *_whole_book(plan))
+
+
+def _whole_book(plan: HedgePlan) -> tuple[str, ...]:
+    if isinstance(plan.history, Unavailable) or isinstance(plan.history.effectiveness, Unavailable):
+        return ()
+    past = plan.history.effectiveness
+    return (
+        f"All you hold, what is left open included, would have had {percent(past.value)} less variance with today's "
+        f"orders held through {window(past.window)}; this looks back with today's weights and is no forecast.",
+    )
 
 
 def contest_table(contest: Contest) -> Table:
@@ -81,6 +98,7 @@ def contest_table(contest: Contest) -> Table:
         ),
         (
             EFFECTIVENESS_NOTE,
+            ESTIMATORS,
             "p: chance of such a gain by luck alone if the estimator were no better than ratio 1, corrected (Holm) for "
             "the number tried; below 0.05 it counts. The winner is in bold and marked *.",
         ),
@@ -129,7 +147,7 @@ def _ratios(contests: Sequence[Contest]) -> Table:
                 "" if math.isnan(error) else fixed(error, 3),
                 ratio.estimator,
                 f"{ratio.n:,}",
-                ratio.window,
+                window(ratio.window),
                 "" if i else contest.reason,
             )
     return build.table()

@@ -31,14 +31,25 @@ def print_venues(
 
 
 def venues_section(
-    scores: Sequence[VenueScore], records: Mapping[str, VenueRecord] | None = None, *, facts: bool = False
+    scores: Sequence[VenueScore],
+    records: Mapping[str, VenueRecord] | None = None,
+    *,
+    used: Sequence[str] = (),
+    facts: bool = False,
 ) -> Section:
-    """The chapter on venues; ``facts`` adds a table of facts for each record."""
+    """The chapter on venues.
+
+    Args:
+        scores: In any order.
+        records: Due diligence by venue key, for names and status.
+        used: Venues a plan trades at; they are the ones to look at.
+        facts: Whether a terminal is shown every reason and every fact too.
+    """
     known = records or {}
     ranked = sorted(scores, key=lambda s: (-s.score, s.venue))
     told = [_facts(known[key]) for key in sorted(known)] if facts else []
-    lead = _lead(ranked, known)
-    return Section("venues", "The venues, and how far to trust them", lead, present([_scores(ranked, known), *told]))
+    tables = present([_scores(ranked, known, used), _reasons(ranked, known, terminal=facts), *told])
+    return Section("venues", "The venues, and how far to trust them", _lead(ranked, known), tables)
 
 
 def _lead(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord]) -> tuple[str, ...]:
@@ -57,30 +68,39 @@ def _name(score: VenueScore, known: Mapping[str, VenueRecord]) -> str:
     return known[score.venue].name if score.venue in known else score.venue
 
 
-def _scores(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord]) -> Table:
+def _scores(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord], used: Sequence[str]) -> Table:
+    status = (Column("Status", number=False),) if known else ()
     build = Builder(
         "Scores and caps",
         (
             Column("Venue", number=False),
-            Column("Status", number=False),
+            *status,
             Column("Score", "of 100"),
             Column("Cap", "%"),
             Column("Points by part", number=False, drop=1),
         ),
-        ("Cap: largest share of the portfolio's value that may lie there, as collateral and open profit.",),
+        (
+            "Cap: largest share of the portfolio's value that may lie there, as collateral and open profit.",
+            *(("* The plan trades there.",) if used else ()),
+        ),
     )
     for score in ranked:
-        status = STATUS.get(known[score.venue].status, known[score.venue].status) if score.venue in known else "-"
         parts = ", ".join(f"{name} {fixed(value, 0)}" for name, value in score.parts.items())
-        build.add(
-            _name(score, known),
-            status,
-            fixed(score.score, 0),
-            points(score.cap),
-            parts,
-            note="; ".join(score.reasons),
-            strong=score.cap <= 0,
-        )
+        record = known.get(score.venue)
+        now = (STATUS.get(record.status, record.status) if record else "",) if known else ()
+        strong = score.venue in used
+        name = f"{_name(score, known)} *" if strong else _name(score, known)
+        build.add(name, *now, fixed(score.score, 0), points(score.cap), parts, strong=strong)
+    return build.table()
+
+
+def _reasons(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord], *, terminal: bool) -> Table:
+    """Every point lost, and every unknown."""
+    columns = (Column("Venue", number=False), Column("Points lost, and what is unknown", number=False))
+    build = Builder("Why", columns, terminal=terminal)
+    for score in ranked:
+        for i, reason in enumerate(score.reasons):
+            build.add("" if i else _name(score, known), reason)
     return build.table()
 
 
