@@ -182,7 +182,7 @@ def test_books_are_snapshots_of_now(server: Venue) -> None:
 def test_tiers_are_read_where_they_are_public(server: Venue) -> None:
     tiers = Run(server, "bybit", ["SOL"], [Kind.TIERS]).frame(Kind.TIERS, "SOLUSDT")
     assert tiers.drop("known_at").rows() == [
-        (1, 0.0, 200_000.0, 0.01, 50.0, None),
+        (1, 0.0, 200_000.0, 0.01, 50.0, 0.0),
         (2, 200_000.0, 400_000.0, 0.02, 25.0, 2000.0),
     ]
     run = Run(server, "binance", ["SOL"], [Kind.TIERS])

@@ -76,7 +76,11 @@ def book(answer: Mapping[str, Any], known_at: datetime, coins: float | None) -> 
 
 
 def tiers(answer: Sequence[Mapping[str, Any]], known_at: datetime) -> pl.DataFrame:
-    """Margin brackets; the venue's cumulative amount is taken where it is told (``cum`` or ``mmDeduction``)."""
+    """Margin brackets; the venue's cumulative amount is taken where it is told (``cum`` or ``mmDeduction``).
+
+    Bybit leaves it blank in the bracket that begins at zero, where by its formula nothing is deducted
+    (bybit-exchange.github.io, v5/market/risk-limit, 2025).
+    """
     rows = [
         (
             known_at,
@@ -85,11 +89,16 @@ def tiers(answer: Sequence[Mapping[str, Any]], known_at: datetime) -> pl.DataFra
             _float(tier["maxNotional"]),
             _float(tier["maintenanceMarginRate"]),
             _float(tier["maxLeverage"]),
-            _float(tier["info"].get("cum") or tier["info"].get("mmDeduction")),
+            _deduction(tier),
         )
         for tier in answer
     ]
     return pl.DataFrame(rows, schema=TIERS, orient="row")
+
+
+def _deduction(tier: Mapping[str, Any]) -> float | None:
+    told = tier["info"].get("cum", tier["info"].get("mmDeduction"))
+    return 0.0 if told == "" and _float(tier["minNotional"]) == 0.0 else _float(told)
 
 
 def contract(

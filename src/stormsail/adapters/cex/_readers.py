@@ -115,7 +115,7 @@ def _tiers(cex: Cex, one: Listing, span: Span) -> pl.DataFrame | str:
 
 
 def _contract(cex: Cex, one: Listing, span: Span) -> pl.DataFrame | str:
-    origin = f"{cex.venue} public interface, read through ccxt {one.client.version}; fees of the lowest tier"
+    origin = f"{cex.venue} public interface, read through ccxt {one.client.version}; fees by its table"
     return _frames.contract(one.market, one.symbol, one.coin, one.multiplier, span.now, origin)
 
 
