@@ -139,7 +139,7 @@ class _Account:
         closes, highs, cash = [], [], np.zeros(len(times))
         for order in orders:
             info = series[order.contract.id]
-            entry = to_float(order.price) / info.multiplier
+            entry = to_float(order.price)
             frame, seen = load_bars(view, info, start=_moment(times[0]) - DAY)
             findings.extend(f for f in seen if f.trouble is not Trouble.NOTE)
             closes.append(_carried(frame, "close", times) / entry)
