@@ -92,7 +92,9 @@ def _by_volume(desk: Desk, row: int) -> bool:
     return bool(desk.capacity[row] < desk.wanted[desk.at[row]] * (1 - 1e-9)) or desk.coins[desk.at[row]] in MAJORS
 
 
-def _why_proxy(desk: Desk, coin: int) -> str:
+def _why_proxy(desk: Desk, coin: int, held_by: list[str]) -> str:
+    if any(name.startswith((Limit.COLLATERAL.value, Limit.VENUE.value)) for name in held_by):
+        return "partly through BTC or ETH, whose shorts need less collateral"
     own = max((c for c, at in zip(desk.carry, desk.at, strict=True) if at == coin), default=0.0)
     return f"partly through a proxy, its own contract carries {own:+.1%} over the horizon"
 
@@ -117,7 +119,8 @@ def coverage_reasons(
         missing = desk.wanted[k] - direct[k] - proxy[k]
         parts = []
         if proxy[k] > 0.02 * desk.wanted[k]:
-            parts.append(_why_proxy(desk, k) if coin in contracts else "no contract of its own that may be used: proxy")
+            own = coin in contracts
+            parts.append(_why_proxy(desk, k, held_by) if own else "no contract of its own that may be used: proxy")
         if missing > 0.02 * desk.wanted[k]:
             parts.append(because)
         if desk.tolerance.coverage < 1:
