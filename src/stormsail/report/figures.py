@@ -134,8 +134,9 @@ def deepest_fall(values: Sequence[float]) -> float:
 
 def candidates_figure(plan: HedgePlan) -> MaybeFigure:
     """Out-of-sample effectiveness of the candidates for the whole portfolio."""
-    rows = [(s.candidate.name, s.effectiveness) for s in plan.shortlist.portfolio]
-    return _effectiveness(rows, "candidate", best="Best for the whole portfolio")
+    scores = plan.shortlist.portfolio
+    rows = [(s.candidate.name + ("" if s.usable else " (not usable)"), s.effectiveness) for s in scores]
+    return _effectiveness(rows, "candidate", best="Most effective for the whole portfolio")
 
 
 def estimators_figure(plan: HedgePlan) -> MaybeFigure:
@@ -144,7 +145,7 @@ def estimators_figure(plan: HedgePlan) -> MaybeFigure:
         return Unavailable("no contest of estimators was held")
     contest = plan.contests[0]
     rows = [(row.estimator, row.effectiveness) for row in contest.rows]
-    return _effectiveness(rows, "estimator", best="Best out of sample", used=contest.winner)
+    return _effectiveness(rows, "estimator", best="Most effective out of sample", used=contest.winner)
 
 
 def _effectiveness(

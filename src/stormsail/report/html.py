@@ -95,7 +95,7 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     seen = (
         he.reason
         if isinstance(he, Unavailable)
-        else f"of that part's variance, out of sample; {percent(he.low, 0)} to {percent(he.high, 0)}"
+        else f"of the protected part's variance, out of sample; {percent(he.low, 0)} to {percent(he.high, 0)}"
     )
     venues = f"posted at {count(len(plan.margins), 'venue')}"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"

@@ -17,8 +17,9 @@ from stormsail.report.tables import Builder, Cell, Column, Section, Table, prese
 from stormsail.report.text_choose import EFFECTIVENESS_NOTE, effectiveness_cells, effectiveness_words
 
 ESTIMATORS = (
-    "naive: ratio 1; ols: slope of past returns; ewma: the same, recent days weigh more; ewma_shrunk: drawn toward "
-    "what is known of the group; combination: mean of these; down: from falling days only."
+    "naive: ratio 1, split equally; ols: slope of past returns; ewma: the same, recent days weigh more; ewma_shrunk: "
+    "ewma drawn toward a prior (the equal split, or the coin's group); combination: mean of naive, ewma and ols; "
+    "down: from falling days only."
 )
 
 
@@ -59,7 +60,8 @@ def size_lead(plan: HedgePlan) -> tuple[str, ...]:
     if isinstance(planned, Unavailable):
         return (f"How well the planned hedge would have done out of sample is {planned}.",)
     text = (
-        f"Judged on the part that was to be protected, on days it had not seen, the planned hedge removed "
+        f"Judged on the part to be protected, as far as its coins could be judged, on days it had not seen, the "
+        f"planned hedge removed "
         f"{effectiveness_words(planned)} of the day-to-day variance; the same contracts at ratio 1 (short as much as "
         f"you protect) removed {effectiveness_words(naive)}."
     )

@@ -17,17 +17,23 @@ _LONG = 60
 
 
 def print_venues(
-    console: Console, records: Mapping[str, VenueRecord], scores: Sequence[VenueScore], *, top: int = 4 * TOP
+    console: Console,
+    records: Mapping[str, VenueRecord],
+    scores: Sequence[VenueScore],
+    *,
+    facts: bool = True,
+    top: int = 4 * TOP,
 ) -> None:
-    """Print the venues by score, then every fact with its source and date.
+    """Print the venues by score, then, if asked, every reason and every fact with its source and date.
 
     Args:
         console: Where to print; its width and encoding are respected.
         records: Due diligence by venue key; may lack a scored venue.
         scores: Scores in any order.
+        facts: Whether to print reasons and facts.
         top: Rows shown of a long table.
     """
-    show_section(console, venues_section(scores, records, facts=True), top=top)
+    show_section(console, venues_section(scores, records, facts=facts), top=top)
 
 
 def venues_section(
