@@ -9,6 +9,7 @@ import numpy as np
 
 from stormsail.audit import Tolerance
 from stormsail.core import Finding, Portfolio, Tenor, Trouble, Unavailable, to_float
+from stormsail.instruments.once import read_once
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import MarginMode, Promise
@@ -66,6 +67,7 @@ def make_plan(
         StormsailError: As the rooms below raise them.
     """
     tell = progress or (lambda step: None)
+    view = read_once(view)
     known = survey(portfolio, view, tolerance, venues=venues, progress=progress)
     day = day_of(view.as_of)
     tell("contracts")

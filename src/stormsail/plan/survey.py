@@ -11,6 +11,7 @@ from stormsail.audit import Tolerance, audit, check_tolerance
 from stormsail.audit.types import ExposureReport
 from stormsail.core import Contract, Finding, Portfolio
 from stormsail.instruments.diligence import score
+from stormsail.instruments.once import read_once
 from stormsail.instruments.ranking import shortlist
 from stormsail.instruments.types import Route, Shortlist, VenueRecord, VenueScore
 from stormsail.instruments.universe import day_of
@@ -86,6 +87,7 @@ def survey(
         StormsailError: As the rooms below raise them: unknown symbols, missing prices, broken data.
     """
     tell = progress or _silent
+    view = read_once(view)
     tell("audit")
     exposure = audit(portfolio, view)
     lookup = Lookup.of(view)

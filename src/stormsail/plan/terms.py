@@ -150,7 +150,7 @@ def contract_terms(
             table=table,
             funding_cap=_cap(venues.get(contract.venue), contract, day),
         )
-    return terms, tuple(findings)
+    return terms, merged(findings)
 
 
 def _deep(lookup: Lookup, info: SeriesInfo, start: datetime) -> SeriesInfo:
@@ -202,6 +202,21 @@ def _read_beside(
     return found
 
 
+def merged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings that say the same of several contracts, as one: ``funding of 3 contracts (a, b, c)``."""
+    groups: defaultdict[tuple[Trouble, str, str, str], list[str]] = defaultdict(list)
+    for found in findings:
+        topic, _, name = found.subject.partition(" ")
+        groups[found.trouble, topic, found.cause, found.cure].append(name)
+    told = []
+    for (trouble, topic, cause, cure), names in groups.items():
+        subject = (
+            f"{topic} {names[0]}" if len(names) == 1 else f"{topic} of {len(names)} contracts ({', '.join(names)})"
+        )
+        told.append(Finding(trouble, subject.strip(), cause, cure))
+    return tuple(told)
+
+
 def _origin(contract: Contract, carry: MaybeCarry) -> tuple[str, list[Finding]]:
     """Where a carry came from, and what to say where it is assumed or missing."""
     if isinstance(carry, Unavailable):
@@ -216,7 +231,7 @@ def _origin(contract: Contract, carry: MaybeCarry) -> tuple[str, list[Finding]]:
 
 
 def _brackets(frame: pl.DataFrame | None, contract: Contract, day: date) -> tuple[TierTable, list[Finding]]:
-    known = Unavailable("no brackets") if frame is None else tier_table(frame, contract, day)
+    known = Unavailable("no brackets are known") if frame is None else tier_table(frame, contract, day)
     if isinstance(known, TierTable):
         return known, []
     found = Finding(Trouble.DEGRADED, f"margin {contract.id}", known.reason, "a strict stand-in table is assumed")
