@@ -131,6 +131,16 @@ class Problem:
         curve = scale * (self.mapping.T @ spread + np.diag(self.basis_variance))
         return 0.5 * (curve + curve.T), -scale * (spread.T @ self.wanted) - self.carry
 
+    def factored(self) -> tuple[FloatArray, FloatArray]:
+        """The same ``P`` in parts: ``rest`` (n, n), zero but for contracts of one coin, and ``G`` (m, n) with
+        ``P = rest + G'G``."""
+        scale = self.risk_aversion / self.value
+        own = self.mapping * self.covariance.residual[:, None]
+        rest = scale * (self.mapping.T @ own + np.diag(self.basis_variance))
+        level, axes = np.linalg.eigh(self.covariance.factors)
+        half = axes * np.sqrt(np.maximum(level, 0.0))
+        return rest, math.sqrt(scale) * half.T @ (self.covariance.loadings.T @ self.mapping)
+
     def objective(self, h: FloatArray) -> float:
         """The objective at ``h`` up to its constant, trading costs included."""
         curve, slope = self.quadratic()

@@ -1,7 +1,8 @@
 """Solve the programme with Clarabel: set up once, solved again and again with new figures.
 
-The problem is reduced to the n contracts (dense ``P``), scaled to a tenth of the portfolio's value so that all numbers
-are of order one, and handed over with presolve off, one thread and fixed settings: the same input gives the same bits.
+The variables are the n short notionals, the m factor exposures of the hedge (which keeps ``P`` sparse) and, where
+something is held already, n trades. Numbers are scaled to a tenth of the portfolio's value, so that all are of order
+one, and handed over with presolve off, one thread and fixed settings: the same input gives the same bits.
 
 Source: Goulart and Chen, "Clarabel: An interior-point solver for conic programs with quadratic objectives" (2024).
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stormsail.core import NumericalError
 from stormsail.plan.infeasible import explain_infeasible
@@ -50,7 +52,7 @@ class Programme:
     """A programme that keeps its solver: problems of the same shape reuse its memory and its symbolic work."""
 
     def __init__(self) -> None:
-        self._shape: tuple[tuple[int, int], bytes, bytes] | None = None
+        self._frame: _Frame | None = None
         self._solver: Any = None
 
     def solve(self, problem: Problem) -> Solution:
@@ -63,13 +65,13 @@ class Programme:
         n, r = len(problem.carry), len(problem.limits.bounds)
         if n == 0:
             return Solution(np.zeros(0), np.zeros(r), 0)
-        curve, slope, matrix, bounds = _data(problem)
-        shape = (matrix.shape, matrix.indices.tobytes(), matrix.indptr.tobytes())
-        if shape == self._shape:
-            self._solver.update(P=curve, q=slope, A=matrix.data, b=bounds)
+        numbers = _numbers(problem)
+        if self._frame is not None and self._frame.fits(numbers):
+            curve, matrix = self._frame.fill(numbers)
+            self._solver.update(P=curve, q=numbers.slope, A=matrix, b=numbers.bounds)
         else:
-            self._solver = _set_up(n, curve, slope, matrix, bounds)
-            self._shape = shape
+            self._frame = _Frame.of(numbers)
+            self._solver = _set_up(numbers)
         answer = self._solver.solve()
         status = str(answer.status)
         if status in _INFEASIBLE:
@@ -82,39 +84,81 @@ class Programme:
             )
         unit = problem.value / 10.0
         h = np.maximum(np.asarray(answer.x[:n]) * unit, 0.0)
-        return Solution(h, np.asarray(answer.z[n : n + r]), int(answer.iterations))
+        first = numbers.equal + n
+        return Solution(h, np.asarray(answer.z[first : first + r]), int(answer.iterations))
 
 
-def _data(problem: Problem) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-    """Scaled numbers: P (its upper triangle by columns), q, sparse A and b, as in ``A x + s = b, s >= 0``."""
-    from scipy.sparse import csc_matrix
+@dataclass(frozen=True, slots=True, eq=False)
+class _Numbers:
+    """The scaled programme ``min 0.5 x'P x + q'x`` with ``A x = b`` in the first ``equal`` rows, ``A x <= b`` below."""
 
+    curve: FloatArray
+    slope: FloatArray
+    matrix: FloatArray
+    bounds: FloatArray
+    equal: int
+
+
+def _numbers(problem: Problem) -> _Numbers:
     n, unit = len(problem.carry), problem.value / 10.0
-    curve, slope = problem.quadratic()
-    upper = (curve * unit).T[np.tril_indices(n)]
+    rest, factor = problem.factored()
+    m = len(factor)
+    trades = 0 if problem.previous is None else n
+    columns = n + m + trades
+    curve = np.zeros((columns, columns))
+    curve[:n, :n] = np.triu(rest) * unit
+    curve[n : n + m, n : n + m] = np.eye(m)
+    wish = problem.risk_aversion / problem.value * (problem.mapping.T @ problem.covariance.apply(problem.wanted))
+    slope = np.concatenate([-wish - problem.carry, np.zeros(m)])
+    limits = problem.limits.rows
     one = np.eye(n)
-    rows = np.vstack([-one, problem.limits.rows])
-    bounds = np.concatenate([np.zeros(n), problem.limits.bounds / unit])
+    rows = np.zeros((m + n + len(limits) + 2 * trades, columns))
+    rows[:m, :n] = factor * np.sqrt(unit)
+    rows[:m, n : n + m] = -np.eye(m)
+    rows[m : m + n, :n] = -one
+    rows[m + n : m + n + len(limits), :n] = limits
+    bounds = np.concatenate([np.zeros(m + n), problem.limits.bounds / unit])
     if problem.previous is None:
-        return upper, slope + problem.cost, csc_matrix(rows), bounds
+        slope[:n] += problem.cost
+        return _Numbers(curve, slope, rows, bounds, m)
     # |h - held| <= t, with t as n more variables
-    held = problem.previous / unit
-    rows = np.block([[rows, np.zeros_like(rows)], [one, -one], [-one, -one]])
-    return upper, np.concatenate([slope, problem.cost]), csc_matrix(rows), np.concatenate([bounds, held, -held])
+    held, last = problem.previous / unit, m + n + len(limits)
+    rows[last : last + n, :n], rows[last : last + n, n + m :] = one, -one
+    rows[last + n :, :n], rows[last + n :, n + m :] = -one, -one
+    slope = np.concatenate([slope, problem.cost])
+    return _Numbers(curve, slope, rows, np.concatenate([bounds, held, -held]), m)
 
 
-def _set_up(n: int, curve: FloatArray, slope: FloatArray, matrix: Any, bounds: FloatArray) -> Any:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """Where the numbers are not zero: what a solver that is set up once cannot change. Transposed, by columns."""
+
+    curve: NDArray[np.bool_]
+    matrix: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, numbers: _Numbers) -> _Frame:
+        return cls(numbers.curve.T != 0, numbers.matrix.T != 0)
+
+    def fits(self, numbers: _Numbers) -> bool:
+        return np.array_equal(self.curve, numbers.curve.T != 0) and np.array_equal(self.matrix, numbers.matrix.T != 0)
+
+    def fill(self, numbers: _Numbers) -> tuple[FloatArray, FloatArray]:
+        return numbers.curve.T[self.curve], numbers.matrix.T[self.matrix]
+
+
+def _set_up(numbers: _Numbers) -> Any:
     import clarabel
     from scipy.sparse import csc_matrix
 
-    columns = matrix.shape[1]
-    starts = np.concatenate([np.arange(n + 1).cumsum(), np.full(columns - n, n * (n + 1) // 2)])
-    inside = np.concatenate([np.arange(j + 1) for j in range(n)])
-    quadratic = csc_matrix((curve, inside, starts), shape=(columns, columns))
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.presolve_enable = False
     settings.max_threads = 1
-    settings.iterative_refinement_max_iter = 2
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-9
-    return clarabel.DefaultSolver(quadratic, slope, matrix, bounds, [clarabel.NonnegativeConeT(len(bounds))], settings)
+    cones = [clarabel.NonnegativeConeT(len(numbers.bounds) - numbers.equal)]
+    if numbers.equal:
+        cones.insert(0, clarabel.ZeroConeT(numbers.equal))
+    return clarabel.DefaultSolver(
+        csc_matrix(numbers.curve), numbers.slope, csc_matrix(numbers.matrix), numbers.bounds, cones, settings
+    )
