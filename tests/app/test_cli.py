@@ -99,7 +99,7 @@ def test_fifty_thousand_with_beta_one_and_a_half_is_seventy_five_thousand_short(
     done = run("size", "--value", "50000", "--beta", "1.5", "--json")
     content = json.loads(done.stdout)
     assert content["short_notional"] == "75000.0"
-    assert content["fall_of_10_percent_at_ratio_1"]["short"] == "5000.0"
+    assert content["fall_of_10_percent_at_ratio_1"]["hedge"] == "5000.0"
 
 
 @pytest.mark.parametrize(
@@ -137,16 +137,16 @@ def test_init_writes_what_plan_reads(tmp_path):
     assert run("init", "new", cwd=tmp_path).returncode == 2  # nothing is overwritten unasked
     done = run("plan", "--json", cwd=tmp_path / "new")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["tolerance"]["coverage"] == 0.7
+    assert json.loads(done.stdout)["inputs"]["tolerance"]["coverage"] == 0.7
 
 
 def test_the_environment_wins_over_the_file_and_an_option_over_both(folder):
     (folder / "c.toml").write_text('[tolerance]\ncoverage = "40%"\n')
     env = ENV | {"STORMSAIL__TOLERANCE__COVERAGE": "45%"}
     by_env = run("plan", "mine.csv", "--config", "c.toml", "--json", cwd=folder, env=env)
-    assert json.loads(by_env.stdout)["tolerance"]["coverage"] == 0.45
+    assert json.loads(by_env.stdout)["inputs"]["tolerance"]["coverage"] == 0.45
     by_option = run("plan", "mine.csv", "--config", "c.toml", "--coverage", "0.5", "--json", cwd=folder, env=env)
-    assert json.loads(by_option.stdout)["tolerance"]["coverage"] == 0.5
+    assert json.loads(by_option.stdout)["inputs"]["tolerance"]["coverage"] == 0.5
 
 
 def test_doctor_finds_a_wrong_key_and_says_which_was_meant(tmp_path):

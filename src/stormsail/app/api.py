@@ -96,8 +96,9 @@ class Workbench:
     def scores(self) -> tuple[VenueScore, ...]:
         """Due-diligence scores as of the moment of the decision, best first."""
         from stormsail.instruments.diligence import score
+        from stormsail.instruments.universe import day_of
 
-        day = self.as_of.date()
+        day = day_of(self.as_of)
         return tuple(sorted((score(r, day) for r in self.venues.values()), key=lambda s: (-s.score, s.venue)))
 
 
@@ -141,16 +142,16 @@ def parse_as_of(text: str) -> datetime:
 def _moment(source: MarketSource, as_of: str | datetime | None) -> datetime:
     from stormsail.market.schema import PRICE_KINDS
 
-    spans = [(info.start, info.end) for info in source.catalogue() if info.key.kind in PRICE_KINDS]
-    if not spans:
+    series = source.catalogue()
+    first = min((info.start for info in series if info.key.kind in PRICE_KINDS), default=None)
+    if first is None:
         raise UnavailableError(
             "no price series", cure="fill the data folder with stormsail data fetch", where=source.name
         )
     if as_of is None:
-        return max(end for _, end in spans)
+        return max(info.end for info in series)
     if isinstance(as_of, str):
         as_of = parse_as_of(as_of)
-    first = min(start for start, _ in spans)
     if as_of < first:
         raise InputError(
             f"{as_of:%Y-%m-%d} is before the data begins", cure=f"choose a date after {first:%Y-%m-%d}", where="--as-of"

@@ -44,7 +44,7 @@ def verify(data: str | None, *, as_of: str | None, as_json: bool) -> None:
     """Check every series and print what was found, with the rule that handles it."""
     from stormsail.app.api import Workbench
     from stormsail.market.quality import verify as check
-    from stormsail.report.tables import print_findings
+    from stormsail.report.text import print_findings
 
     bench = Workbench.open(data, as_of)
     with progress("checking series", quiet=as_json) as step:
@@ -52,7 +52,7 @@ def verify(data: str | None, *, as_of: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"source": bench.source.name, "as_of": to_plain(bench.as_of), "findings": to_plain(findings)})
         return
-    print_findings(out(), findings)
+    print_findings(out(), findings, top=len(findings))
     talk().print(f"{len(findings)} findings in {len(bench.view.catalogue())} series", markup=False)
 
 

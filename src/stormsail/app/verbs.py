@@ -24,7 +24,7 @@ def audit(request: Request) -> None:
     if request.as_json:
         print_json(to_plain(report))
         return
-    from stormsail.report.text_audit import print_audit
+    from stormsail.report.text import print_audit
 
     print_audit(out(), report)
 
@@ -35,7 +35,7 @@ def choose(request: Request) -> None:
     if request.as_json:
         print_json(to_plain(shortlist))
         return
-    from stormsail.report.text_choose import print_shortlist
+    from stormsail.report.text import print_shortlist
 
     print_shortlist(out(), shortlist)
 
@@ -46,7 +46,7 @@ def size(request: Request) -> None:
     if request.as_json:
         print_json(to_plain(contests))
         return
-    from stormsail.report.text_size import print_contests
+    from stormsail.report.text import print_contests
 
     print_contests(out(), contests)
 
@@ -67,7 +67,7 @@ def size_by_beta(value: str | None, beta: str | None, *, as_json: bool) -> None:
     console = out()
     console.print(f"Short {notional:,f} against {spot:,f} of spot with beta {slope:f}.", markup=False)
     console.print(
-        f"At ratio 1 a fall of 10 % loses {-fall.spot:,f} on spot and gains {fall.short:,f} on the short.", markup=False
+        f"At ratio 1 a fall of 10 % loses {-fall.spot:,f} on spot and gains {fall.hedge:,f} on the short.", markup=False
     )
 
 
@@ -112,21 +112,22 @@ def venues(key: str | None, *, as_of: str | None, as_json: bool) -> None:
     from stormsail.adapters.files.venue_files import load_venues
     from stormsail.app.api import parse_as_of
     from stormsail.instruments.diligence import score
+    from stormsail.instruments.universe import day_of
 
     records = load_venues()
     if key is not None and key.lower() not in records:
         near = nearest(key, (k.upper() for k in records))
         hint = f"did you mean {near[0].lower()}?" if near else "known: " + ", ".join(sorted(records))
         raise InputError(f"no record of a venue {key!r}", cure=hint, where="VENUE")
-    day = (parse_as_of(as_of) if as_of else datetime.now(UTC)).date()
+    day = day_of(parse_as_of(as_of)) if as_of else datetime.now(UTC).date()
     chosen = {k: r for k, r in records.items() if key is None or k == key.lower()}
     scores = tuple(sorted((score(r, day) for r in chosen.values()), key=lambda s: (-s.score, s.venue)))
     if as_json:
         print_json({"as_of": to_plain(day), "scores": to_plain(scores), "venues": to_plain(chosen)})
         return
-    from stormsail.report.text_venues import print_venues
+    from stormsail.report.text import print_venues
 
-    print_venues(out(), chosen, scores)
+    print_venues(out(), chosen, scores, facts=key is not None)
 
 
 def _show_plan(made: HedgePlan, *, as_json: bool, folder: Path | None) -> None:
@@ -142,7 +143,7 @@ def _show_plan(made: HedgePlan, *, as_json: bool, folder: Path | None) -> None:
     if as_json:
         print_json(content)
     else:
-        from stormsail.report.text_plan import print_plan
+        from stormsail.report.text import print_plan
 
         print_plan(out(), made)
     if folder is not None:
