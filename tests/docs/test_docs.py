@@ -203,6 +203,14 @@ def test_figures_in_the_concepts_are_those_of_the_code() -> None:
     assert all(f"| {name} |" in ratios for name in ESTIMATORS)
 
 
+def test_the_storm_page_has_a_row_for_every_storm() -> None:
+    from tests.lab.storms import STORMS
+
+    text = (DOCS / "concepts" / "storms.md").read_text(encoding="utf-8")
+    crashes = [storm for storm in STORMS.values() if storm.eve != storm.until]
+    assert all(f"| {storm.eve} to {storm.until} | {len(storm.coins)} |" in text for storm in crashes)
+
+
 def test_every_module_of_a_room_is_in_the_python_reference() -> None:
     for room in ("core", "market", "audit", "instruments", "ratio", "forecast", "margin", "plan"):
         modules = {p.stem for p in (ROOT / "src" / "stormsail" / room).glob("[!_]*.py")}
