@@ -68,7 +68,7 @@ class Keeper:
 
     def alone(self, terms: Terms, notional: float) -> CollateralRequirement:
         """Requirement of one contract short by ``notional``, standing alone."""
-        kind = rise_class(terms.contract.base, young=terms.moves.history < ENOUGH)
+        kind = rise_class(terms.contract.base, young=terms.young)
         methods, _ = rises(terms.moves, self.promise, str(kind))
         return self._close(terms.contract.id, methods, [terms], np.array([max(notional, 1.0)]))
 
@@ -85,7 +85,7 @@ class Keeper:
         """
         shares: dict[str, float] = {}
         for term, notional in zip(terms, notionals, strict=True):
-            kind = str(rise_class(term.contract.base, young=term.moves.history < ENOUGH))
+            kind = str(rise_class(term.contract.base, young=term.young))
             shares[kind] = shares.get(kind, 0.0) + float(notional)
         if isinstance(moves, Unavailable):
             methods = [floor_rise(shares, self.promise.top_up, self.promise.alpha_per_top_up)]

@@ -23,6 +23,7 @@ from stormsail.core import (
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.terms import carries, median_volumes
 from stormsail.instruments.types import VenueRecord
+from stormsail.margin.floor import SETTLED
 from stormsail.margin.moves import Moves, bar_moves
 from stormsail.margin.rise import ewma_sigma_daily
 from stormsail.margin.tiers import assumed_table, tier_table
@@ -58,6 +59,7 @@ class Terms:
         book: Last order book, or why there is none.
         table: Margin brackets.
         funding_cap: Cap of one settlement and hours between two, if the venue states one.
+        young: Whether the coin is seen to have traded for less than :data:`~stormsail.margin.floor.SETTLED`.
     """
 
     contract: Contract
@@ -72,6 +74,7 @@ class Terms:
     book: pl.DataFrame | Unavailable
     table: TierTable
     funding_cap: tuple[float, float] | Unavailable
+    young: bool
 
     def slippage(self, notional: float) -> float | Unavailable:
         """Expected slippage of one way, as a fraction."""
@@ -120,6 +123,7 @@ def contract_terms(
     volumes = median_volumes(view, lookup, contracts)
     last = {cid: float(rows["close"][-1]) for cid, i in infos.items() if len(rows := frames[i.key])}
     paid = carries(view, lookup, contracts, venues, spot, last, horizon)
+    young = young_coins(lookup)
     terms: dict[str, Terms] = {}
     findings: list[Finding] = []
     for contract in contracts:
@@ -149,8 +153,28 @@ def contract_terms(
             book=_book(others["book"].get(contract.id), view.as_of),
             table=table,
             funding_cap=_cap(venues.get(contract.venue), contract, day),
+            young=contract.base in young,
         )
     return terms, merged(findings)
+
+
+def young_coins(lookup: Lookup) -> frozenset[str]:
+    """Coins that began to trade less than ``SETTLED`` ago, as far as the data can tell.
+
+    A coin whose first price is also the first of its venue's recording may be of any age and does not count.
+    """
+    priced = [i for i in lookup.known if i.key.kind in (Kind.SPOT, Kind.PERPETUAL)]
+    recording: dict[tuple[Kind, str], datetime] = {}
+    first: dict[str, SeriesInfo] = {}
+    for info in priced:
+        place = (info.key.kind, info.key.venue)
+        recording[place] = min(recording.get(place, info.start), info.start)
+        first[info.asset] = min(first.get(info.asset, info), info, key=lambda i: i.start)
+    return frozenset(
+        asset
+        for asset, info in first.items()
+        if lookup.as_of - info.start < SETTLED and info.start > recording[info.key.kind, info.key.venue] + _LAST
+    )
 
 
 def _deep(lookup: Lookup, info: SeriesInfo, start: datetime) -> SeriesInfo:
