@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stormsail.core import ConfigError, nearest
+from stormsail.core import ConfigError, suggest
 
 DEFAULT_FILE = "stormsail.toml"
 PREFIX = "STORMSAIL__"
@@ -100,9 +100,7 @@ def _cure(location: tuple[int | str, ...]) -> str:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
-    near = nearest(str(location[-1]), (name.upper() for name in model.model_fields))
-    known = ", ".join(sorted(model.model_fields))
-    return f"did you mean {near[0].lower()}?" if near else f"known keys here: {known}"
+    return suggest(str(location[-1]), model.model_fields)
 
 
 TEMPLATE = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stormsail.app.console import out, print_json, steps, talk
-from stormsail.core import InputError, exact, nearest
+from stormsail.core import InputError, exact, suggest
 from stormsail.core.plain import to_plain
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ def audit(request: Request) -> None:
 
 def choose(request: Request) -> None:
     """Print the ranking of what could hedge a portfolio."""
-    shortlist = request.workbench().choose(request.portfolio(), request.tolerance())
+    tolerance = request.tolerance()
+    shortlist = request.workbench().choose(request.portfolio(), tolerance)
     if request.as_json:
         print_json(to_plain(shortlist))
         return
     from stormsail.report.text import print_shortlist
 
-    print_shortlist(out(), shortlist)
+    print_shortlist(out(), shortlist, horizon=tolerance.horizon)
 
 
 def size(request: Request) -> None:
@@ -116,9 +117,7 @@ def venues(key: str | None, *, as_of: str | None, as_json: bool) -> None:
 
     records = load_venues()
     if key is not None and key.lower() not in records:
-        near = nearest(key, (k.upper() for k in records))
-        hint = f"did you mean {near[0].lower()}?" if near else "known: " + ", ".join(sorted(records))
-        raise InputError(f"no record of a venue {key!r}", cure=hint, where="VENUE")
+        raise InputError(f"no record of a venue {key!r}", cure=suggest(key, records), where="VENUE")
     day = day_of(parse_as_of(as_of)) if as_of else datetime.now(UTC).date()
     chosen = {k: r for k, r in records.items() if key is None or k == key.lower()}
     scores = tuple(sorted((score(r, day) for r in chosen.values()), key=lambda s: (-s.score, s.venue)))

@@ -23,7 +23,7 @@ from stormsail.core.exact import ceil_to, exact, floor_to, from_float, nearest_t
 from stormsail.core.finding import Finding, Trouble, Unavailable
 from stormsail.core.portfolio import Holding, Lot, Portfolio
 from stormsail.core.sourced import Evidence, Sourced
-from stormsail.core.symbol import STABLECOINS, nearest, split_multiplier
+from stormsail.core.symbol import STABLECOINS, nearest, split_multiplier, suggest
 from stormsail.core.time import YEAR, Clock, end_of_day, format_span, parse_moment, parse_span, years
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "parse_span",
     "profit",
     "split_multiplier",
+    "suggest",
     "times",
     "to_float",
     "years",

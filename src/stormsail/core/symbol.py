@@ -33,3 +33,14 @@ def nearest(symbol: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, 
     """
     pool = sorted(set(known))
     return tuple(difflib.get_close_matches(symbol.upper(), pool, n=limit, cutoff=0.6))
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A cure for a misspelt name: the nearest known one, or all of them.
+
+    >>> suggest("binanse", ["binance", "bybit"]), suggest("xyz", ["binance", "bybit"])
+    ('did you mean binance?', 'known: binance, bybit')
+    """
+    pool = {each.upper(): each for each in sorted(known)}
+    near = nearest(name, pool)
+    return f"did you mean {pool[near[0]]}?" if near else "known: " + ", ".join(pool.values())

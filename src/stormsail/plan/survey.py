@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stormsail.audit import Tolerance, audit, check_tolerance
 from stormsail.audit.types import ExposureReport
-from stormsail.core import Contract, Finding, Portfolio
+from stormsail.core import Contract, Finding, Portfolio, ToleranceError, suggest
 from stormsail.instruments.diligence import score
 from stormsail.instruments.once import read_once
 from stormsail.instruments.ranking import shortlist
@@ -87,6 +87,7 @@ def survey(
         StormsailError: As the rooms below raise them: unknown symbols, missing prices, broken data.
     """
     tell = progress or _silent
+    _check_venues(tolerance.venues, venues)
     view = read_once(view)
     tell("audit")
     exposure = audit(portfolio, view)
@@ -126,6 +127,13 @@ def survey(
         tail=tail,
         findings=tuple(dict.fromkeys(findings)),
     )
+
+
+def _check_venues(allowed: Sequence[str], venues: Mapping[str, VenueRecord]) -> None:
+    """Refuse a venue of which nothing is recorded."""
+    for name in allowed:
+        if name not in venues:
+            raise ToleranceError(f"no record of a venue {name!r}", cure=suggest(name, venues), where="venues")
 
 
 def _silent(step: str) -> None:
