@@ -153,7 +153,10 @@ def test_doctor_finds_a_wrong_key_and_says_which_was_meant(tmp_path):
     sound = run("doctor", "--json", cwd=tmp_path)
     assert sound.returncode == 0 and json.loads(sound.stdout)["sound"]
     (tmp_path / "stormsail.toml").write_text('[tolerance]\ncoverige = "40%"\n')
+    cures = [check["cure"] for check in json.loads(sound.stdout)["checks"]]
     ill = run("doctor", cwd=tmp_path)
+    for cure in filter(None, cures):
+        assert cure.split()[-1] in ill.stdout  # brackets of extras are not taken for markup
     assert ill.returncode == 1 and "coverage" in ill.stdout
 
 

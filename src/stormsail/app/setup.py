@@ -91,10 +91,12 @@ def doctor(data: str | None, config: Path | None, *, as_json: bool) -> int:
         print_json({"sound": not bad, "checks": to_plain(checks)})
         return int(bad)
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for check in checks:
-        table.add_row(check.state, check.name, check.detail + (f" - {check.cure}" if check.cure else ""))
+        told = check.detail + (f"; {check.cure}" if check.cure else "")
+        table.add_row(check.state, check.name, Text(told))
     out().print(table)
     return int(bad)
 
