@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormsail.core import InputError, Unavailable, UnavailableError, split_multiplier
-from stormsail.margin.collateral import allowance, collateral_requirement, standard_methods
+from stormsail.core import InputError, Unavailable, split_multiplier
+from stormsail.margin.collateral import allowance, collateral_requirement
 from stormsail.margin.coverage import binomial_band, coverage, coverage_table
 from stormsail.margin.fan import RiseFan, rise_fan
-from stormsail.margin.floor import RiseClass, floor_rise, rise_class
-from stormsail.margin.moves import Moves, bar_moves, book_moves
+from stormsail.margin.floor import RiseClass, floor_rise, is_young, rise_class
+from stormsail.margin.methods import Simulated, standard_methods
+from stormsail.margin.moves import Moves, bar_moves, book_moves, coarsened
 from stormsail.margin.rise import bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
 from stormsail.margin.tail import block_maxima, fit_pareto, pareto_tail
-from stormsail.margin.types import Promise, UpMove
+from stormsail.margin.types import Method, Promise, UpMove
 from tests.support import bars, random_walk
 
 DAY = timedelta(days=1)
@@ -39,7 +40,6 @@ def walk(n: int = 24 * 400, seed: int = 3, volatility: float = 0.01) -> Moves:
 
 def test_reflection_inverts_its_formula() -> None:
     move = reflection(0.05, timedelta(days=4), 0.002)
-    assert move.exceed is not None
     assert move.exceed(move.move) == pytest.approx(0.002, rel=1e-9)
     z = 3.0902323061678132  # the 99.9 % point of the normal
     assert math.log1p(move.move) == pytest.approx(0.1 * z, rel=1e-9)
@@ -77,7 +77,7 @@ def test_bootstrap_equals_a_plain_loop() -> None:
     moves = walk(24 * 60)
     tops = slow_bootstrap(moves, rng(7).random((500, 24)), 1 / 24)
     found = bootstrap_rise(moves, DAY, 0.02, paths=500, seed=7)
-    assert isinstance(found, UpMove) and found.exceed is not None
+    assert isinstance(found, Method)
     assert found.move == pytest.approx(sorted(tops)[500 - 9], rel=1e-12)
     assert found.exceed(found.move) == pytest.approx(10 / 501)
     assert found == bootstrap_rise(moves, DAY, 0.02, paths=500, seed=7)
@@ -87,34 +87,44 @@ def test_bootstrap_recovers_a_known_tail() -> None:
     moves = bar_moves(bars(random_walk(24 * 2000, seed=5, volatility=0.01)))
     found = bootstrap_rise(moves, DAY, 0.01)
     truth = reflection(0.01 * math.sqrt(24), DAY, 0.01)  # continuous path: slightly above the hourly one
-    assert isinstance(found, UpMove)
+    assert isinstance(found, Method)
     assert 0.85 * truth.move < found.move < 1.02 * truth.move
 
 
 def test_short_history_is_said_and_the_floor_decides() -> None:
-    moves = walk(24 * 20)
-    methods, findings = standard_methods("x", moves, RiseClass.ALT, Promise(0.01, 30 * DAY, DAY, 0.0))
-    assert {m.method for m in methods} == {"survive", "floor", "reflection"}
-    assert any("20.0 days of history" in f.cause for f in findings)
-    assert any("young" in f.cure for f in findings)
+    promise = Promise(0.01, 30 * DAY, DAY, 0.0)
+    methods, missing = standard_methods(walk(24 * 20), RiseClass.YOUNG, promise)
+    assert [m.name for m in methods] == ["floor", "reflection"]
+    assert [str(m.reason) for m in missing] == [
+        "bootstrap: 20.0 days of history, 30 are needed",
+        "pareto tail: 19 blocks of history, 60 are needed",
+    ]
     rule = collateral_requirement("x", methods, PROMISE, 0.02)
     assert rule.decided_by == "floor" and rule.move > 1.61
     assert max(chance for _, chance in rule.chance) <= PROMISE.alpha_per_top_up * (1 + 1e-9)
-    none, findings = standard_methods("x", Unavailable("no bars"), RiseClass.ALT, PROMISE)
-    assert {m.method for m in none} == {"survive", "floor"} and findings
+    none, missing = standard_methods(Unavailable("no bars"), RiseClass.ALT, PROMISE, simulated=Unavailable("no fit"))
+    assert [m.name for m in none] == ["floor"]
+    assert [m.reason for m in missing] == ["no fit", "no bars"]
+
+
+def test_a_coin_is_young_by_its_listing_and_not_by_the_recording() -> None:
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    assert not is_young(start, start, start + 10 * DAY)  # there from the first bar on: of any age
+    assert not is_young(start + 3 * DAY, start, start + 10 * DAY)
+    assert is_young(start + 4 * DAY, start, start + 183 * DAY)
+    assert not is_young(start + 4 * DAY, start, start + 184 * DAY)
 
 
 def test_all_methods_answer_on_long_history() -> None:
-    methods, findings = standard_methods(
-        "x", walk(), RiseClass.BTC, PROMISE, simulated=rng(2).exponential(0.02, 5000), simulation="exponential"
-    )
-    assert [m.method for m in methods] == ["survive", "floor", "simulation", "reflection", "bootstrap", "pareto"]
-    assert findings == ()
+    drawn = Simulated(rng(2).exponential(0.02, 5000), "exponential")
+    methods, missing = standard_methods(walk(), RiseClass.BTC, PROMISE, simulated=drawn)
+    assert [m.name for m in methods] == ["floor", "simulation", "reflection", "bootstrap", "pareto"]
+    assert missing == ()
     rule = collateral_requirement("x", methods, PROMISE, 0.01, 0.002)
-    assert rule.move == max(m.move for m in methods)
+    assert rule.move == max(PROMISE.survive, *(m.move for m in methods))
     assert rule.rate == pytest.approx(rule.move + 0.01 * (1 + rule.move) + 0.002)
-    assert dict(rule.chance).keys() == {"floor", "simulation", "reflection", "bootstrap", "pareto"}
-    assert all(m.exceed is None for m in rule.methods)
+    assert {m.method for m in rule.methods} == {m.name for m in methods} | {"survive"}
+    assert dict(rule.chance).keys() == {m.name for m in methods}
     # every method allows the decided rise no more than the promise, save those at their resolution
     limits = dict(rule.chance)
     assert limits["reflection"] <= PROMISE.alpha_per_top_up and limits["pareto"] <= PROMISE.alpha_per_top_up
@@ -131,11 +141,11 @@ def test_pareto_fit_recovers_its_parameters() -> None:
 def test_pareto_tail_recovers_a_known_quantile() -> None:
     sample = 0.02 * (rng(9).random(5000) ** -0.3 - 1)
     found = pareto_tail(sample, 0.001)
-    assert isinstance(found, UpMove) and found.exceed is not None
+    assert isinstance(found, Method)
     assert found.move == pytest.approx(0.02 * (0.001**-0.3 - 1), rel=0.15)
     assert found.exceed(found.move) == pytest.approx(0.001, rel=1e-6)
     inside = pareto_tail(sample, 0.2)
-    assert isinstance(inside, UpMove)
+    assert isinstance(inside, Method)
     assert (sample >= inside.move).mean() == pytest.approx(0.2, abs=1e-3)
     assert isinstance(pareto_tail(sample[:59], 0.01), Unavailable)
 
@@ -156,11 +166,10 @@ def test_floor_table_and_its_lines() -> None:
     assert floor_rise("BTC", DAY, 0.01).move == 0.118
     assert floor_rise("alt", timedelta(days=7), 0.001).move == pytest.approx(1.33)
     rarer = floor_rise("alt", DAY, 0.01 / 30)
-    assert rarer.move > 0.644 and rarer.exceed is not None
+    assert rarer.move > 0.644
     assert rarer.exceed(rarer.move) == pytest.approx(0.01 / 30)  # the promise holds by the floor's own line
     middle = floor_rise("alt", DAY, 10**-2.5)
     assert middle.move == pytest.approx(math.sqrt(0.299 * 0.644))
-    assert middle.exceed is not None
     assert middle.exceed(0.299) == pytest.approx(0.01)
     assert middle.exceed(0.644) == pytest.approx(0.001)
     assert floor_rise("ETH", HOUR).move == floor_rise("ETH", 8 * HOUR).move == 0.138
@@ -184,18 +193,42 @@ def test_holes_break_blocks_and_are_left_out() -> None:
 
 
 def test_a_book_of_one_is_the_contract_and_a_mix_lies_between() -> None:
-    a, b = (bars(random_walk(24 * 60, seed=s), spread=0.003) for s in (1, 2))
-    one = book_moves({"a": a, "b": b}, {"a": 5.0})
-    alone = bar_moves(a)
-    np.testing.assert_array_equal(one.highs[1:], alone.highs[1:])
-    mix = book_moves({"a": a, "b": b}, {"a": 3.0, "b": 1.0})
-    other = bar_moves(b)
-    np.testing.assert_allclose(mix.closes[1:], 0.75 * alone.closes[1:] + 0.25 * other.closes[1:], rtol=1e-14)
-    later = b.with_columns(pl.col("known_at") + timedelta(days=900))
-    with pytest.raises(UnavailableError):
-        book_moves({"a": a, "b": later}, {"a": 1.0, "b": 1.0})
-    with pytest.raises(InputError, match="missing"):
-        book_moves({"a": a}, {"a": 1.0, "b": 1.0})
+    a, b = (bar_moves(bars(random_walk(24 * 60, seed=s), spread=0.003)) for s in (1, 2))
+    one, left = book_moves([a], np.array([5.0]))
+    assert isinstance(one, Moves) and left == ()
+    np.testing.assert_array_equal(one.highs[1:], a.highs[1:])
+    mix, left = book_moves([a, b], np.array([3.0, 1.0]))
+    assert isinstance(mix, Moves) and left == ()
+    np.testing.assert_allclose(mix.closes[1:], 0.75 * a.closes[1:] + 0.25 * b.closes[1:], rtol=1e-14)
+    later = Moves(b.times + np.timedelta64(900, "D"), b.highs, b.closes, b.bar)
+    apart, _ = book_moves([a, later], np.array([1.0, 1.0]))
+    assert isinstance(apart, Unavailable)
+    with pytest.raises(InputError, match="worth nothing"):
+        book_moves([a, b], np.array([1.0, 0.0]))
+
+
+def test_a_book_stands_for_its_young_and_is_read_on_its_coarsest_bars() -> None:
+    long, short = walk(24 * 100), walk(24 * 40, seed=4)
+    coarse = coarsened(walk(24 * 100, seed=5), 4 * HOUR)
+    book, left = book_moves([long, short, coarse], np.array([1.0, 5.0, 1.0]))
+    assert isinstance(book, Moves) and left == (1,) and book.bar == 4 * HOUR
+    again, _ = book_moves([coarsened(long, 4 * HOUR), coarse], np.array([1.0, 1.0]))
+    assert isinstance(again, Moves)
+    np.testing.assert_array_equal(book.highs, again.highs)
+    none, left = book_moves([walk(24 * 10)], np.array([1.0]))
+    assert isinstance(none, Unavailable) and left == (0,)
+
+
+def test_longer_bars_keep_the_top_and_the_end() -> None:
+    times = np.datetime64("2024-01-01T00:00", "us") + np.arange(1, 9) * np.timedelta64(1, "h")
+    closes = np.array([1.01, 0.99, 1.02, 1.0, 1.1, 0.9, np.nan, 1.0])
+    moves = Moves(times, closes * 1.005, closes, timedelta(hours=1))
+    long = coarsened(moves, timedelta(hours=4))
+    assert len(long.closes) == 2
+    assert long.closes[0] == pytest.approx(1.01 * 0.99 * 1.02)
+    assert long.highs[0] == pytest.approx(1.01 * 0.99 * 1.02 * 1.005)
+    assert np.isnan(long.closes[1])
+    assert str(long.times[0])[:16] == "2024-01-01T04:00"
 
 
 def test_nothing_later_reaches_the_rule() -> None:
@@ -205,14 +238,14 @@ def test_nothing_later_reaches_the_rule() -> None:
     at = frame["known_at"].dt.replace_time_zone(None).to_numpy()[cut - 1]
     rules = []
     for one in (frame, wild):
-        methods, _ = standard_methods("x", bar_moves(one).before(at), RiseClass.ALT, PROMISE)
+        methods, _ = standard_methods(bar_moves(one).before(at), RiseClass.ALT, PROMISE)
         rules.append(methods)
     assert rules[0] == rules[1]
 
 
 def test_requirement_refuses_a_broken_method_and_counts_allowances() -> None:
     with pytest.raises(InputError, match="nan"):
-        collateral_requirement("x", [UpMove("m", math.nan, "", 0)], PROMISE, 0.01)
+        collateral_requirement("x", [Method(UpMove("m", math.nan, "", 0), lambda rise: 0.0)], PROMISE, 0.01)
     assert allowance(funding_cap=-0.02, interval_hours=2, hours=24, fee=0.0005, haircut=0.01) == pytest.approx(0.2505)
 
 
@@ -229,11 +262,22 @@ def test_fan_rises_and_ends_at_the_bootstrap() -> None:
 
 def test_coverage_keeps_its_promise_on_a_random_walk() -> None:
     moves = walk(24 * 1200, seed=12)
-    result = coverage("x", moves, RiseClass.BTC, Promise(0.6, 30 * DAY, DAY, 0.0), paths=1000, warm_up=200 * DAY)
+    (result,) = coverage("x", moves, RiseClass.BTC, Promise(0.6, 30 * DAY, DAY, 0.0), paths=1000, warm_up=200 * DAY)
     assert result.windows > 950 and result.kept
     assert result.failures > 0
     table = coverage_table({"x": moves}, {"x": RiseClass.BTC}, Promise(0.6, 30 * DAY, DAY, 0.0))
     assert table["subject"].to_list() == ["x", "all BTC", "all"]
+
+
+def test_coverage_judges_a_listed_coin_as_young_until_it_has_settled() -> None:
+    moves = walk(24 * 300, seed=12)
+    promise = Promise(0.6, 30 * DAY, DAY, 0.0)
+    begin = moves.times[0] - np.timedelta64(10, "D")
+    settled, young = coverage("x", moves, RiseClass.ALT, promise, recording=begin, warm_up=DAY, refit=30 * DAY)
+    assert (young.kind, settled.kind) == (RiseClass.YOUNG, RiseClass.ALT)
+    assert young.windows == 180 and settled.windows == 118
+    (unknown,) = coverage("x", moves, RiseClass.ALT, promise, recording=moves.times[0], warm_up=DAY, refit=30 * DAY)
+    assert unknown.kind is RiseClass.ALT
 
 
 def test_binomial_band_contains_its_share() -> None:
@@ -244,11 +288,11 @@ def test_binomial_band_contains_its_share() -> None:
 
 def test_one_contract_with_five_years_of_hours_is_quick() -> None:
     moves = walk(24 * 365 * 5)
-    standard_methods("x", moves, RiseClass.ALT, PROMISE)
+    standard_methods(moves, RiseClass.ALT, PROMISE)
     spent = []
     for _ in range(15):
         begin = time.perf_counter()
-        standard_methods("x", moves, RiseClass.ALT, PROMISE)
+        standard_methods(moves, RiseClass.ALT, PROMISE)
         spent.append(time.perf_counter() - begin)
     assert min(spent) < 0.015
 
@@ -290,8 +334,8 @@ def test_the_promise_was_kept_for_young_coins(real_data: Path) -> None:
     kinds = dict.fromkeys(moves, RiseClass.ALT)
     promise = Promise(0.01, 30 * DAY, DAY, 0.0)
     table = coverage_table(moves, kinds, promise, warm_up=DAY, refit=30 * DAY)
-    whole = table.filter(pl.col("subject") == "all").row(0, named=True)
-    assert whole["windows"] > 15_000 and whole["kept"]
+    young = table.filter(pl.col("subject") == "all young alt").row(0, named=True)
+    assert young["windows"] > 15_000 and young["kept"]
 
 
 @pytest.mark.realdata
@@ -303,6 +347,6 @@ def test_mark_prices_ask_for_less_than_last_prices(real_data: Path) -> None:
     asked = []
     for moves in (last, mark):
         found = bootstrap_rise(moves.before(at), DAY, 0.01 / 30)
-        assert isinstance(found, UpMove)
+        assert isinstance(found, Method)
         asked.append(found.move)
     assert asked[0] > 2 * asked[1]

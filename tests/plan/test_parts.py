@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from stormsail.core import Contract, Payoff, Tenor, Unavailable
 from stormsail.forecast.types import CarryForecast
-from stormsail.margin.moves import Moves
 from stormsail.market.panel import Panel
 from stormsail.plan.advice import advise, rolls_needed
-from stormsail.plan.collateral import coarsened
 from stormsail.plan.cost import contract_cost, expected_slippage, fee, total_cost
 from stormsail.plan.coverage import split_cover
 from stormsail.plan.failures import AtVenue, Storm, failure_modes
@@ -262,15 +260,3 @@ def test_history_of_a_perfect_hedge_is_flat() -> None:
     assert not isinstance(past, Unavailable)
     np.testing.assert_allclose(past.hedged, 1.0, atol=1e-12)
     assert past.unhedged[-1] == pytest.approx(np.prod(1 + source.values @ held / 10))
-
-
-def test_longer_bars_keep_the_top_and_the_end() -> None:
-    times = np.datetime64("2024-01-01T00:00", "us") + np.arange(1, 9) * np.timedelta64(1, "h")
-    closes = np.array([1.01, 0.99, 1.02, 1.0, 1.1, 0.9, np.nan, 1.0])
-    moves = Moves(times, closes * 1.005, closes, timedelta(hours=1))
-    long = coarsened(moves, timedelta(hours=4))
-    assert len(long.closes) == 2
-    assert long.closes[0] == pytest.approx(1.01 * 0.99 * 1.02)
-    assert long.highs[0] == pytest.approx(1.01 * 0.99 * 1.02 * 1.005)
-    assert np.isnan(long.closes[1])
-    assert str(long.times[0])[:16] == "2024-01-01T04:00"

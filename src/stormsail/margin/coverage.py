@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stormsail.margin.collateral import collateral_requirement, standard_methods
-from stormsail.margin.floor import RiseClass
+from stormsail.margin.collateral import collateral_requirement
+from stormsail.margin.floor import RiseClass, is_young
+from stormsail.margin.methods import standard_methods
 from stormsail.margin.moves import Moves
 from stormsail.margin.tail import block_maxima
 from stormsail.margin.types import Promise
@@ -62,24 +63,53 @@ def binomial_band(failures: int, windows: int, level: float = 0.95) -> tuple[flo
     return low, high
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while one row of the floor table applies."""
+
+    windows: int = 0
+    failures: int = 0
+    rises: list[float] = field(default_factory=list)
+    decided: dict[str, int] = field(default_factory=dict)
+
+    def closed(self, subject: str, kind: RiseClass, promise: Promise) -> Coverage:
+        low, high = binomial_band(self.failures, self.windows) if self.windows else (0.0, 1.0)
+        mean = float(np.mean(self.rises)) if self.rises else float("nan")
+        alpha = promise.alpha_per_top_up
+        return Coverage(subject, kind, self.windows, self.failures, alpha, low, high, mean, _ranked(self.decided))
+
+
 def coverage(
     subject: str,
     moves: Moves,
     kind: RiseClass,
     promise: Promise,
     *,
+    recording: np.datetime64 | None = None,
     warm_up: timedelta = timedelta(days=180),
     refit: timedelta = timedelta(days=14),
     paths: int = 4_000,
-) -> Coverage:
+) -> tuple[Coverage, ...]:
     """Walk through the history: set the rise from the past, count the top-up spans until the next refit that reach it.
 
     A failure is ``max high / price at the start of the span - 1 >= b``: the same event that liquidates. The promise's
     own ``survive`` counts like any method; set it to 0 to judge the statistics alone.
+
+    Args:
+        subject: Contract id.
+        moves: Its bar moves from the beginning.
+        kind: Class of the settled coin; an alt is judged as a young one while :func:`~stormsail.margin.floor.is_young`
+            says so.
+        promise: The promise to be kept.
+        recording: Where the recording that ``moves`` come from begins; ``None`` takes the coin for one of unknown age.
+        warm_up: Bars left to the first estimate.
+        refit: Span between two estimates.
+        paths: Bootstrap paths.
+
+    Returns:
+        One count for each row of the floor table that applied, at least one.
     """
-    windows = failures = 0
-    rises: list[float] = []
-    decided: dict[str, int] = {}
+    tallies: dict[RiseClass, _Tally] = {}
     per = moves.steps(refit)
     for start in range(moves.steps(warm_up), len(moves.times) - moves.steps(promise.top_up), per):
         ahead = Moves(
@@ -91,16 +121,23 @@ def coverage(
         reached: NDArray[np.float64] = block_maxima(ahead, promise.top_up)
         if not len(reached):
             continue
-        methods, _ = standard_methods(subject, moves.before(moves.times[start - 1]), kind, promise, paths=paths)
+        row = _row(kind, moves.times[0], recording, moves.times[start - 1])
+        methods, _ = standard_methods(moves.before(moves.times[start - 1]), row, promise, paths=paths)
         rule = collateral_requirement(subject, methods, promise, 0.0)
-        windows += len(reached)
-        failures += int((reached >= rule.move).sum())
-        rises.append(rule.move)
-        decided[rule.decided_by] = decided.get(rule.decided_by, 0) + 1
-    low, high = binomial_band(failures, windows) if windows else (0.0, 1.0)
-    mean = float(np.mean(rises)) if rises else float("nan")
-    ranked = dict(sorted(decided.items(), key=lambda item: (-item[1], item[0])))
-    return Coverage(subject, kind, windows, failures, promise.alpha_per_top_up, low, high, mean, ranked)
+        tally = tallies.setdefault(row, _Tally())
+        tally.windows += len(reached)
+        tally.failures += int((reached >= rule.move).sum())
+        tally.rises.append(rule.move)
+        tally.decided[rule.decided_by] = tally.decided.get(rule.decided_by, 0) + 1
+    found = tallies or {kind: _Tally()}
+    return tuple(found[row].closed(subject, row, promise) for row in RiseClass if row in found)
+
+
+def _row(kind: RiseClass, first: np.datetime64, recording: np.datetime64 | None, at: np.datetime64) -> RiseClass:
+    if kind is not RiseClass.ALT or recording is None:
+        return kind
+    young = is_young(first.astype(datetime), recording.astype(datetime), at.astype(datetime))
+    return RiseClass.YOUNG if young else kind
 
 
 def coverage_table(
@@ -108,16 +145,22 @@ def coverage_table(
     kinds: Mapping[str, RiseClass],
     promise: Promise,
     *,
+    recording: np.datetime64 | None = None,
     warm_up: timedelta = timedelta(days=180),
     refit: timedelta = timedelta(days=14),
 ) -> pl.DataFrame:
-    """:func:`coverage` of many contracts, one row each, then one row per class and one for all.
+    """:func:`coverage` of many contracts, one row for each and its class, then one row per class and one for all.
 
     Columns: subject, class, windows, failures, share, promised, low, high, mean_move, decided_by (the commonest), kept.
     Pooled bands treat spans of different coins as independent, which they are not: coins rally together, so a pooled
-    band is too narrow.
+    band is too narrow. The recording begins with the earliest bar of all contracts, if nothing else is said.
     """
-    single = [coverage(name, moves[name], kinds[name], promise, warm_up=warm_up, refit=refit) for name in sorted(moves)]
+    begin = min(m.times[0] for m in moves.values()) if recording is None else recording
+    single = [
+        part
+        for name in sorted(moves)
+        for part in coverage(name, moves[name], kinds[name], promise, recording=begin, warm_up=warm_up, refit=refit)
+    ]
     by_class = [[c for c in single if c.kind is kind] for kind in RiseClass]
     everything = [*single, *(_pool(f"all {group[0].kind}", group) for group in by_class if group)]
     everything.append(_pool("all", single))
@@ -150,5 +193,9 @@ def _pool(subject: str, group: list[Coverage]) -> Coverage:
     for one in group:
         for method, count in one.decided.items():
             decided[method] = decided.get(method, 0) + count
-    ranked = dict(sorted(decided.items(), key=lambda item: (-item[1], item[0])))
-    return Coverage(subject, group[0].kind, windows, failures, group[0].promised, low, high, mean, ranked)
+    return Coverage(subject, group[0].kind, windows, failures, group[0].promised, low, high, mean, _ranked(decided))
+
+
+def _ranked(decided: Mapping[str, int]) -> dict[str, int]:
+    """Methods by how often they decided, the commonest first."""
+    return dict(sorted(decided.items(), key=lambda item: (-item[1], item[0])))

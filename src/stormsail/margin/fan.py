@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stormsail.core import Unavailable
 from stormsail.margin.moves import Moves
-from stormsail.margin.rise import DAY, draws, too_short
+from stormsail.margin.rise import DAY, SEED, draws, too_short
 
 FloatArray = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def rise_fan(
     levels: Sequence[float] = LEVELS,
     paths: int = 2_000,
     mean_block: timedelta = DAY,
-    seed: int = 20_250_831,
+    seed: int = SEED,
 ) -> RiseFan | Unavailable:
     """Quantiles over time of the largest high so far, on the paths of the stationary bootstrap.
 

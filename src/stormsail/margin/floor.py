@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stormsail.core import InputError
-from stormsail.margin.types import UpMove
+from stormsail.margin.types import Method, UpMove
 
 SOURCE = "Binance perpetuals 2020-2026, last price, own measurement"
 
@@ -45,8 +45,29 @@ of the days of a coin's first month and on 0.09 % of those from day 31 to day 18
 """
 
 
+RECORDING_STARTS = timedelta(days=3)
+"""Distance from the first price of a whole recording within which a coin's own first price says nothing of its age."""
+
+
+def is_young(first: datetime, recording: datetime, as_of: datetime) -> bool:
+    """Whether a coin is seen to have traded for less than ``SETTLED``.
+
+    A coin whose first price is also the first of its recording may be of any age and does not count as young.
+
+    Args:
+        first: First price of the coin.
+        recording: First price of any coin in the same recording.
+        as_of: Moment of the decision.
+
+    >>> start, listed = datetime(2024, 1, 1), datetime(2024, 9, 1)
+    >>> is_young(listed, start, datetime(2024, 10, 1)), is_young(start, start, datetime(2024, 2, 1))
+    (True, False)
+    """
+    return as_of - first < SETTLED and first > recording + RECORDING_STARTS
+
+
 def rise_class(base: str, *, young: bool = False) -> RiseClass:
-    """Class of a coin: BTC, ETH and SOL have their own rows; a coin with less than ``SETTLED`` of history is young.
+    """Class of a coin: BTC, ETH and SOL have their own rows; other coins are alts, young or settled.
 
     >>> rise_class("BTC"), rise_class("PEPE"), rise_class("PEPE", young=True)
     (<RiseClass.BTC: 'BTC'>, <RiseClass.ALT: 'alt'>, <RiseClass.YOUNG: 'young alt'>)
@@ -71,7 +92,7 @@ def _quantiles(kind: RiseClass, top_up: timedelta) -> tuple[float, float]:
     return often, rarely
 
 
-def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, alpha: float = 0.001) -> UpMove:
+def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, alpha: float = 0.001) -> Method:
     """Method 5: the measured rise at the chance allowed in one top-up span.
 
     The rise follows a straight line in log rise over log chance, a power tail through both measured points. A stricter
@@ -115,4 +136,5 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
 
     move = often * math.exp(steep * level)
     names = " + ".join(sorted(shares))
-    return UpMove("floor", round(move, 12), f"{names} over {top_up / timedelta(days=1):g} d; {SOURCE}", 0, exceed)
+    detail = f"{names} over {top_up / timedelta(days=1):g} d; {SOURCE}"
+    return Method(UpMove("floor", round(move, 12), detail, 0), exceed)

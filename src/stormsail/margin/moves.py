@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,9 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stormsail.core import InputError, SchemaError, UnavailableError
+from stormsail.core import InputError, SchemaError, Unavailable
 
 FloatArray = NDArray[np.float64]
+
+ENOUGH = timedelta(days=30)
+"""History below which a resampled past says nothing about a rare rise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,44 +104,66 @@ def bar_moves(frame: pl.DataFrame, bar: timedelta | None = None) -> Moves:
     return Moves(times, highs, closes, bar)
 
 
-def book_moves(frames: Mapping[str, pl.DataFrame], weights: Mapping[str, float], bar: timedelta | None = None) -> Moves:
+def coarsened(moves: Moves, bar: timedelta) -> Moves:
+    """The same moves on longer bars; a long bar counts only if all of its short ones are known.
+
+    Args:
+        moves: Moves on bars that divide ``bar``.
+        bar: The longer length.
+    """
+    count = bar // moves.bar
+    if count <= 1:
+        return moves
+    width = round(bar / timedelta(microseconds=1))
+    group = -(-moves.times.astype(np.int64) // width)
+    names, first, size = np.unique(group, return_index=True, return_counts=True)
+    full = size == count
+    rows = first[full][:, None] + np.arange(count)
+    closes, highs = moves.closes[rows], moves.highs[rows]
+    level = np.cumprod(closes, axis=1)
+    top = (level / closes * highs).max(axis=1)
+    times = (names[full] * width).astype("datetime64[us]")
+    return Moves(times, top, level[:, -1], bar)
+
+
+def book_moves(parts: Sequence[Moves], values: FloatArray) -> tuple[Moves | Unavailable, tuple[int, ...]]:
     """Moves of a book of shorts held in today's value weights: ``sum w_i`` of each contract's high and close ratio.
 
     Every past bar is read as if the book had stood at today's weights when it began, so a path drawn from these moves
     rebalances each bar; over a top-up span the difference to fixed quantities is of second order. The joint high adds
-    the highs of the contracts as if all were reached at once, which can only overstate the rise. A bar counts only
-    where every contract has one: the book is as young as its youngest contract.
+    the highs of the contracts as if all were reached at once, which can only overstate the rise. Bars are brought to
+    the coarsest length among the contracts, and one counts only where every contract has one. Contracts with less than
+    30 days, or less than half of the longest history, are represented by the rest of the book.
 
     Args:
-        frames: Bars by contract id.
-        weights: Short value by contract id, positive; scaled to add up to 1.
-        bar: Bar length, as in :func:`bar_moves`.
+        parts: Moves of each contract.
+        values: Short value of each, shape (n,), positive.
+
+    Returns:
+        The moves, unavailable where no contract has 30 days or they have no bar in common; and the positions in
+        ``parts`` of the contracts that the others stand for.
 
     Raises:
-        InputError: If a weight is not positive or has no frame.
-        UnavailableError: If the contracts have no bar in common.
+        InputError: If a value is not positive.
     """
-    total = sum(weights.values())
-    for name, weight in weights.items():
-        if weight <= 0 or name not in frames:
-            raise InputError(
-                f"weight {weight}, bars {'given' if name in frames else 'missing'}",
-                cure="give a positive weight and bars for every contract of the book",
-                where=name,
-            )
-    names = sorted(weights)
-    parts = [bar_moves(frames[name], bar) for name in names]
-    if len({part.bar for part in parts}) > 1:
-        raise InputError("contracts have bars of different lengths", cure="give bars of one length", where="book")
-    common = parts[0].times
-    for part in parts[1:]:
+    if not (values > 0).all():
+        raise InputError("a short of the book is worth nothing", cure="leave it out of the book", where="book")
+    longest = max((part.history for part in parts), default=timedelta(0))
+    fit = [i for i, part in enumerate(parts) if part.history >= max(ENOUGH, 0.5 * longest)]
+    left = tuple(sorted(set(range(len(parts))) - set(fit)))
+    if not fit:
+        return Unavailable("no contract of the book has 30 days of history"), left
+    bar = max(parts[i].bar for i in fit)
+    even = [coarsened(parts[i], bar) for i in fit]
+    common = even[0].times
+    for part in even[1:]:
         common = np.intersect1d(common, part.times, assume_unique=True)
-    if len(common) < 2:
-        raise UnavailableError("the contracts have no bars in common", cure="judge them one by one", where="book")
-    highs = np.zeros(len(common))
-    closes = np.zeros(len(common))
-    for name, part in zip(names, parts, strict=True):
+    if not len(common):
+        return Unavailable("the contracts of the book have no bar in common"), left
+    weights = values[fit] / values[fit].sum()
+    highs, closes = np.zeros(len(common)), np.zeros(len(common))
+    for weight, part in zip(weights, even, strict=True):
         at = np.searchsorted(part.times, common)
-        highs += weights[name] / total * part.highs[at]
-        closes += weights[name] / total * part.closes[at]
-    return Moves(common, highs, closes, parts[0].bar)
+        highs += weight * part.highs[at]
+        closes += weight * part.closes[at]
+    return Moves(common, highs, closes, bar), left

@@ -1,14 +1,13 @@
 """How far a price may rise before more collateral can arrive, by five methods.
 
 Each method returns the rise ``b`` with ``P(max over the top-up span of high / price now - 1 >= b) <= alpha`` as it sees
-the world, and carries that chance for every other level. ``alpha`` is the chance per top-up span
-(:attr:`~stormsail.margin.types.Promise.alpha_per_top_up`).
+the world, and carries the chance of every other level (:class:`~stormsail.margin.types.Method`). ``alpha`` is the
+chance per top-up span (:attr:`~stormsail.margin.types.Promise.alpha_per_top_up`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -16,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core import InputError, Unavailable
-from stormsail.margin.moves import Moves
-from stormsail.margin.types import UpMove
+from stormsail.margin.moves import ENOUGH, Moves
+from stormsail.margin.types import Method, UpMove
 
 FloatArray = NDArray[np.float64]
 
-ENOUGH = timedelta(days=30)
-"""History below which a resampled past says nothing about a rare rise."""
-
 DAY = timedelta(days=1)
+
+SEED = 20_250_831
+"""Key of every resampling in this room."""
 
 
 def _check_alpha(alpha: float) -> None:
@@ -43,7 +42,7 @@ def ewma_sigma_daily(moves: Moves, half_life: timedelta = timedelta(days=10)) ->
     return math.sqrt(float(squares @ weights / weights.sum()) * (DAY / moves.bar))
 
 
-def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> UpMove:
+def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> Method:
     """Method 1, the reflection principle for driftless Brownian motion of the log price; a lower bound, thin-tailed.
 
     ``P(max >= b) = 2 (1 - Phi(ln(1 + b) / (sigma sqrt(tau))))``, hence ``b = exp(sigma sqrt(tau) z) - 1`` with
@@ -63,7 +62,7 @@ def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> UpMove:
         return 1.0 if rise <= 0 else 0.0 if spread == 0 else float(2.0 * ndtr(-math.log1p(rise) / spread))
 
     move = math.expm1(spread * float(ndtri(1.0 - alpha / 2.0)))
-    return UpMove("reflection", move, f"sigma {sigma_daily:.4f} a day over {top_up / DAY:g} d", 0, exceed)
+    return Method(UpMove("reflection", move, f"sigma {sigma_daily:.4f} a day over {top_up / DAY:g} d", 0), exceed)
 
 
 def _share_at_or_above(ordered: FloatArray, rise: float) -> float:
@@ -72,15 +71,14 @@ def _share_at_or_above(ordered: FloatArray, rise: float) -> float:
     return min(1.0, (above + 1) / (len(ordered) + 1))
 
 
-def _from_sample(method: str, maxima: FloatArray, alpha: float, detail: str, n: int) -> UpMove:
+def _from_sample(method: str, maxima: FloatArray, alpha: float, detail: str, n: int) -> Method:
     """The smallest sample value whose chance, as :func:`_share_at_or_above` counts it, stays within ``alpha``."""
     ordered = np.sort(np.asarray(maxima, dtype=np.float64))
     above = int(alpha * (len(ordered) + 1)) - 1
     move = float(ordered[len(ordered) - max(above, 1)])
     if above < 1:
         detail += f"; the largest of {len(ordered)}, a chance of {alpha:.1e} is beyond them"
-    exceed: Callable[[float], float] = partial(_share_at_or_above, ordered)
-    return UpMove(method, max(0.0, move), detail, n, exceed)
+    return Method(UpMove(method, max(0.0, move), detail, n), partial(_share_at_or_above, ordered))
 
 
 def draws(seed: int, paths: int, steps: int) -> FloatArray:
@@ -103,8 +101,8 @@ def bootstrap_rise(
     *,
     paths: int = 10_000,
     mean_block: timedelta = DAY,
-    seed: int = 20_250_831,
-) -> UpMove | Unavailable:
+    seed: int = SEED,
+) -> Method | Unavailable:
     """Method 2: quantile of the largest high of paths drawn from the past in blocks.
 
     Stationary bootstrap (Politis and Romano 1994): blocks of geometric length with the given mean, wrapped around the
@@ -126,7 +124,7 @@ def bootstrap_rise(
     return _from_sample("bootstrap", maxima, alpha, detail, len(highs))
 
 
-def from_simulation(maxima: FloatArray, alpha: float, detail: str) -> UpMove:
+def from_simulation(maxima: FloatArray, alpha: float, detail: str) -> Method:
     """Method 3: quantile of simulated largest rises, such as those of a fitted GARCH with t innovations.
 
     Args:

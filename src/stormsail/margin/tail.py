@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from stormsail.core import InputError, Unavailable
 from stormsail.margin.moves import Moves
-from stormsail.margin.types import UpMove
+from stormsail.margin.rise import SEED
+from stormsail.margin.types import Method, UpMove
 
 FloatArray = NDArray[np.float64]
 
@@ -60,7 +61,7 @@ def pareto_survival(excess: float, xi: FloatArray, beta: FloatArray) -> FloatArr
     return np.asarray(np.where(np.abs(xi) < 1e-9, flat, curved))
 
 
-def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = 20_250_831) -> UpMove | Unavailable:
+def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = SEED) -> Method | Unavailable:
     """Rise whose chance beyond the threshold, averaged over bootstrapped fits, is ``alpha``.
 
     The threshold is the 95 % quantile of the block maxima, lowered where needed to leave 20 peaks. The peaks are
@@ -98,7 +99,7 @@ def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = 20_250_831) -> 
 
     move = float(ordered[n - int(alpha * n)]) if alpha >= share else _rise_of(exceed, threshold, alpha)
     detail = f"{k} peaks over {threshold:.3f} of {n} blocks, xi {float(np.median(xi)):.2f} (median of {REFITS} refits)"
-    return UpMove("pareto", move, detail, n, exceed)
+    return Method(UpMove("pareto", move, detail, n), exceed)
 
 
 def _rise_of(exceed: Callable[[float], float], low: float, alpha: float) -> float:

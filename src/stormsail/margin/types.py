@@ -93,15 +93,35 @@ class UpMove:
         move: Rise as a fraction of today's price.
         detail: Parameters and sample, in one line.
         n: Observations behind it.
-        exceed: Chance that the rise within one top-up span reaches a given level, by this method; ``None`` where the
-            method has no such chance (``survive``) and in a finished requirement, which holds plain data only.
     """
 
     method: str
     move: float
     detail: str
     n: int
-    exceed: Callable[[float], float] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method's view of the rises within one top-up span.
+
+    Attributes:
+        rise: The rise it wants survived.
+        exceed: The chance it gives to a rise reaching a level, for any other level.
+    """
+
+    rise: UpMove
+    exceed: Callable[[float], float] = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        return self.rise.method
+
+    @property
+    def move(self) -> float:
+        """The rise as a fraction of today's price."""
+        return self.rise.move
 
 
 @dataclass(frozen=True, slots=True)

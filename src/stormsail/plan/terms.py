@@ -23,7 +23,7 @@ from stormsail.core import (
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.terms import carries, median_volumes
 from stormsail.instruments.types import VenueRecord
-from stormsail.margin.floor import SETTLED
+from stormsail.margin.floor import is_young
 from stormsail.margin.moves import Moves, bar_moves
 from stormsail.margin.rise import ewma_sigma_daily
 from stormsail.margin.tiers import assumed_table, tier_table
@@ -59,7 +59,7 @@ class Terms:
         book: Last order book, or why there is none.
         table: Margin brackets.
         funding_cap: Cap of one settlement and hours between two, if the venue states one.
-        young: Whether the coin is seen to have traded for less than :data:`~stormsail.margin.floor.SETTLED`.
+        young: Whether the coin is seen to have traded for less than ``margin.floor.SETTLED``.
     """
 
     contract: Contract
@@ -159,10 +159,8 @@ def contract_terms(
 
 
 def young_coins(lookup: Lookup) -> frozenset[str]:
-    """Coins that began to trade less than ``SETTLED`` ago, as far as the data can tell.
-
-    A coin whose first price is also the first of its venue's recording may be of any age and does not count.
-    """
+    """Coins that began to trade a short while ago, as far as the data can tell: by the first of their prices anywhere,
+    beside the first of its venue's recording (:func:`~stormsail.margin.floor.is_young`)."""
     priced = [i for i in lookup.known if i.key.kind in (Kind.SPOT, Kind.PERPETUAL)]
     recording: dict[tuple[Kind, str], datetime] = {}
     first: dict[str, SeriesInfo] = {}
@@ -173,7 +171,7 @@ def young_coins(lookup: Lookup) -> frozenset[str]:
     return frozenset(
         asset
         for asset, info in first.items()
-        if lookup.as_of - info.start < SETTLED and info.start > recording[info.key.kind, info.key.venue] + _LAST
+        if is_young(info.start, recording[info.key.kind, info.key.venue], lookup.as_of)
     )
 
 
