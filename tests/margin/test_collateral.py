@@ -275,7 +275,7 @@ def test_coverage_judges_a_listed_coin_as_young_until_it_has_settled() -> None:
     begin = moves.times[0] - np.timedelta64(10, "D")
     settled, young = coverage("x", moves, RiseClass.ALT, promise, recording=begin, warm_up=DAY, refit=30 * DAY)
     assert (young.kind, settled.kind) == (RiseClass.YOUNG, RiseClass.ALT)
-    assert young.windows == 180 and settled.windows == 118
+    assert young.windows == 180 and settled.windows == 119
     (unknown,) = coverage("x", moves, RiseClass.ALT, promise, recording=moves.times[0], warm_up=DAY, refit=30 * DAY)
     assert unknown.kind is RiseClass.ALT
 
