@@ -1,4 +1,4 @@
-"""Write what the documentation copies from the program: the command line's reference, and the output of commands.
+"""Write what the documentation copies from the program: its references, and the output of commands.
 
 A page asks for output with a marker, and this script fills in what stands between it and its end::
 
@@ -28,6 +28,17 @@ REFERENCE = DOCS / "reference" / "command-line.md"
 BLOCK = re.compile(r"<!-- output: (?P<ask>.+?) -->\n.*?<!-- /output -->", re.DOTALL)
 FILE = re.compile(r"<!-- file: (?P<name>.+?) -->\n.*?<!-- /file -->", re.DOTALL)
 HEADING = re.compile(r"^(?:\d+\. )?[A-Z].*\n-{6,}$", re.MULTILINE)
+ROOMS = {
+    "core": "The words everything else is written in.",
+    "market": "What the market says, and when it was known.",
+    "audit": "What am I exposed to.",
+    "instruments": "What could hedge it.",
+    "ratio": "How much.",
+    "forecast": "What may come.",
+    "margin": "What keeps it alive.",
+    "plan": "The decision.",
+    "lab": "Plans held through the past.",
+}
 INTRODUCTION = """\
 # Command line
 
@@ -67,6 +78,12 @@ def _verb(name: str, verb: Any) -> str:
     lines += ["```text", f"stormsail {name} [OPTIONS] {told}".rstrip(), "```", "", "| | |", "|---|---|"]
     lines += [f"| `{_names(p)}` | {_help(p)} |" for p in shown]
     return "\n".join([*lines, ""])
+
+
+def room_page(room: str) -> str:
+    """The page of the Python reference for one room: every public module of it."""
+    modules = sorted(p.stem for p in (ROOT / "src" / "stormsail" / room).glob("[!_]*.py"))
+    return f"# {room}\n\n{ROOMS[room]}\n\n" + "\n".join(f"::: stormsail.{room}.{name}\n" for name in modules)
 
 
 def _usage(param: Any) -> str:
@@ -145,7 +162,7 @@ def _shape(text: str) -> str:
 def stale(folder: str) -> list[Path]:
     """Pages that are not what the program says, written anew unless only checked."""
     checking, found = "--check" in sys.argv, []
-    made = {REFERENCE: reference()}
+    made = {REFERENCE: reference()} | {DOCS / "reference" / "python" / f"{r}.md": room_page(r) for r in ROOMS}
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         if BLOCK.search(text) or FILE.search(text):
