@@ -11,7 +11,7 @@ from stormsail.core import Contract, Payoff, Tenor, Unavailable
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.candidates import own_candidates, proxy_candidates
 from stormsail.instruments.judge import Fit, Need, capacity_of, carry_of, judge
-from stormsail.instruments.terms import Terms, room
+from stormsail.instruments.offers import Offer, room
 from stormsail.instruments.types import Candidate, Leg, Route
 from stormsail.market.book import square_root_impact
 from stormsail.ratio.types import Effectiveness
@@ -25,9 +25,9 @@ def contract(base: str, venue: str = "binance", payoff: Payoff = Payoff.LINEAR) 
     return Contract(venue, f"{base}USDT", base, "USDT", Tenor.PERPETUAL, payoff, one, one, one, Decimal(5), fee, fee)
 
 
-def terms(c: Contract, volume: float | Unavailable = 1e6, free: float = 1e6, carry: float = 0.01) -> Terms:
+def offer(c: Contract, volume: float | Unavailable = 1e6, free: float = 1e6, carry: float = 0.01) -> Offer:
     expected = CarryForecast(carry, carry - 0.02, carry + 0.02, MONTH, "test", 100)
-    return Terms(c, volume, expected, free, Unavailable("no order book"))
+    return Offer(c, volume, expected, free, Unavailable("no order book"))
 
 
 A, B = contract("AAA"), contract("BBB")
@@ -36,15 +36,15 @@ DIRECT = Candidate("direct", Route.DIRECT, (Leg(A, 0.25), Leg(B, 0.75)))
 
 
 def test_legs_of_a_mix_move_together_and_own_contracts_do_not() -> None:
-    held = {A.id: terms(A, volume=1e6), B.id: terms(B, volume=1.5e6)}
+    held = {A.id: offer(A, volume=1e6), B.id: offer(B, volume=1.5e6)}
     assert capacity_of(PAIR, held, 0.01, 1e6) == pytest.approx(min(1e4 / 0.25, 1.5e4 / 0.75))
     assert capacity_of(DIRECT, held, 0.01, 30_000) == pytest.approx(min(1e4, 7_500) + min(1.5e4, 22_500))
-    held[B.id] = terms(B, volume=Unavailable("no volume"))
+    held[B.id] = offer(B, volume=Unavailable("no volume"))
     assert isinstance(capacity_of(PAIR, held, 0.01, 1e6), Unavailable)
 
 
 def test_score_by_hand() -> None:
-    held = {A.id: terms(A, volume=1e8, free=500.0, carry=0.01)}
+    held = {A.id: offer(A, volume=1e8, free=500.0, carry=0.01)}
     own = Candidate(A.id, Route.PROXY, (Leg(A, 1.0),))
     need = Need("X", 1000.0, 0.4, 0.05)
     found = judge(own, need, Fit(GOOD, 2.0), held, Tolerance())
@@ -57,27 +57,27 @@ def test_score_by_hand() -> None:
 
 
 def test_carry_of_legs_is_weighed_and_unavailable_if_one_is() -> None:
-    held = {A.id: terms(A, carry=0.04), B.id: terms(B, carry=0.0)}
+    held = {A.id: offer(A, carry=0.04), B.id: offer(B, carry=0.0)}
     mixed = carry_of(PAIR, held)
     assert isinstance(mixed, CarryForecast)
     assert (mixed.expected, mixed.low) == (pytest.approx(0.01), pytest.approx(-0.01))
     none: MaybeCarry = Unavailable("no rule")
-    held[A.id] = Terms(A, 1e6, none, 1e6, Unavailable("no order book"))
+    held[A.id] = Offer(A, 1e6, none, 1e6, Unavailable("no order book"))
     assert isinstance(carry_of(PAIR, held), Unavailable)
     found = judge(PAIR, Need("X", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), held, Tolerance())
     assert "carry unavailable" in found.reason
 
 
 def test_what_cannot_be_ordered_or_measured_is_not_usable() -> None:
-    tiny = {A.id: terms(A, free=3.0)}
+    tiny = {A.id: offer(A, free=3.0)}
     own = Candidate(A.id, Route.DIRECT, (Leg(A, 1.0),))
     need = Need("AAA", 100.0, 0.4, 0.05)
     small = judge(own, need, Fit(GOOD, 1.0), tiny, Tolerance())
     assert not small.usable and "smallest order" in small.reason
     proxy = Candidate(A.id, Route.PROXY, (Leg(A, 1.0),))
-    unknown = judge(proxy, need, Fit(Unavailable("young"), 1.0), {A.id: terms(A)}, Tolerance())
+    unknown = judge(proxy, need, Fit(Unavailable("young"), 1.0), {A.id: offer(A)}, Tolerance())
     assert not unknown.usable and unknown.risk_removed == 0.0
-    believed = judge(own, need, Fit(Unavailable("own perpetual"), 1.0), {A.id: terms(A)}, Tolerance())
+    believed = judge(own, need, Fit(Unavailable("own perpetual"), 1.0), {A.id: offer(A)}, Tolerance())
     assert believed.usable and believed.risk_removed == pytest.approx(0.4 * (1 - math.sqrt(0.002)))
 
 

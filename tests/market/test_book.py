@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stormsail.core import Unavailable
 from stormsail.market.book import (
     Side,
+    expected_slippage,
     half_spread,
     latest_book,
     mid_price,
@@ -112,3 +113,15 @@ def test_recorded_books_of_bitcoin_and_ether(real_data: Path) -> None:
         assert np.all(np.diff(np.array(costs, dtype=float)) >= -1e-12)
         assert float(str(costs[-1])) < 1e-3
         assert isinstance(slippage_from_book(book, "sell", 1e9), Unavailable)
+
+
+def test_expected_slippage_reads_the_book_first_then_volume_then_nothing() -> None:
+    unknown = Unavailable("not known")
+    book = _book([(99.0, 1.0)], [(101.0, 1.0)])
+    shallow = expected_slippage(99.0, book=book, daily_volume=unknown, daily_volatility=unknown)
+    assert shallow == pytest.approx(0.01)
+    deep = expected_slippage(1e4, book=book, daily_volume=1e6, daily_volatility=0.05)
+    assert deep == expected_slippage(1e4, book=unknown, daily_volume=1e6, daily_volatility=0.05) == pytest.approx(0.005)
+    for volume, sigma in ((unknown, 0.05), (1e6, unknown), (0.0, 0.05), (1e6, float("nan"))):
+        assert isinstance(expected_slippage(1e4, book=book, daily_volume=volume, daily_volatility=sigma), Unavailable)
+    assert expected_slippage(0.0, book=unknown, daily_volume=unknown, daily_volatility=unknown) == 0.0

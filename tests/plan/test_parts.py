@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from stormsail.core import Contract, Payoff, Tenor, Unavailable
 from stormsail.forecast.types import CarryForecast
-from stormsail.market.panel import Panel
+from stormsail.market.panel import Panel, book_return
 from stormsail.plan.advice import advise, rolls_needed
-from stormsail.plan.cost import contract_cost, expected_slippage, fee, total_cost
+from stormsail.plan.cost import contract_cost, fee, total_cost
 from stormsail.plan.coverage import split_cover
 from stormsail.plan.failures import AtVenue, Storm, failure_modes
-from stormsail.plan.history import book_return, held_through
+from stormsail.plan.history import held_through
 from stormsail.plan.insurance import horizon_returns, insurance, mean_of_worst
 from stormsail.plan.model import CoinReturns, risk_model
 from stormsail.plan.tails import falls
@@ -83,15 +83,6 @@ def test_total_cost_adds_up_and_names_what_is_missing() -> None:
     assert cost.total_low == pytest.approx(-136.0)
     assert len(cost.notes) == 2
     assert sum(sum(row) for row in cost.by_contract.values()) == pytest.approx(cost.total)
-
-
-def test_slippage_without_book_and_volume_is_unavailable() -> None:
-    assert expected_slippage(1e4, book=Unavailable("x"), daily_volume=1e6, daily_volatility=0.05) == pytest.approx(
-        0.005
-    )
-    assert isinstance(
-        expected_slippage(1e4, book=Unavailable("x"), daily_volume=None, daily_volatility=0.05), Unavailable
-    )
 
 
 def test_a_locked_basis_wins_over_uncertain_funding_and_loses_over_a_week() -> None:

@@ -19,7 +19,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stormsail.core import STABLECOINS, Contract, Finding, Payoff, Tenor, Trouble, Unavailable
+from stormsail.instruments.series import longest
 from stormsail.instruments.types import Candidate, Leg, Route
+from stormsail.instruments.volumes import MIN_VOLUME_DAYS, VOLUME_DAYS
 from stormsail.market.load import load_panel
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import FloatArray, Panel
@@ -29,8 +31,6 @@ from stormsail.market.source import MarketView
 NAME = "Alts-10"
 SIZE = 10
 HISTORY = 90
-VOLUME_DAYS = 30
-MIN_VOLUME_DAYS = 10
 FEW_ENDED = 0.05
 """Share of perpetuals that end within the window below which the source is taken to hold survivors only."""
 EXCLUDED = (
@@ -89,19 +89,9 @@ def alt_market(view: MarketView, lookup: Lookup, *, length: int, step: timedelta
 
 
 def _one_each(known: Sequence[SeriesInfo]) -> dict[str, SeriesInfo]:
-    """For each coin its perpetual with the longest history; of equals the coarsest bar, which is quickest to read."""
-    best: dict[str, SeriesInfo] = {}
-    for info in known:
-        if info.key.kind is not Kind.PERPETUAL or info.quote not in STABLECOINS or info.asset in EXCLUDED:
-            continue
-        held = best.get(info.asset)
-        if held is None or _worth(info) > _worth(held):
-            best[info.asset] = info
-    return dict(sorted(best.items()))
-
-
-def _worth(info: SeriesInfo) -> tuple[timedelta, timedelta]:
-    return info.end - info.start, info.bar or timedelta(0)
+    """For each coin its perpetual with the longest history, sorted by coin."""
+    alts = (i for i in known if i.key.kind is Kind.PERPETUAL and i.quote in STABLECOINS and i.asset not in EXCLUDED)
+    return dict(sorted(longest(alts, lambda info: info.asset).items()))
 
 
 def _volumes(view: MarketView, series: Mapping[str, SeriesInfo], prices: Panel) -> FloatArray:

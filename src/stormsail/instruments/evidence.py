@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from stormsail.audit.types import ExposureReport
 from stormsail.core import Contract
 from stormsail.instruments.basket import Basket, alt_market, basket
+from stormsail.instruments.series import history_series
 from stormsail.market.load import load_panel
 from stormsail.market.lookup import Lookup, PriceSeries
-from stormsail.market.panel import FloatArray, Panel
-from stormsail.market.schema import Kind, SeriesInfo
+from stormsail.market.panel import FloatArray, Panel, book_return
+from stormsail.market.schema import SeriesInfo
 from stormsail.market.source import MarketView
 
 SHORT = timedelta(days=100)
 """With less history than this, bars of four hours take the place of days."""
-ENOUGH = 0.8
-"""Share of value that must have a return for the portfolio to have one."""
-CONTRACT_KINDS = (Kind.PERPETUAL, Kind.INVERSE, Kind.DATED)
 _DAY = timedelta(days=1)
 
 
@@ -104,20 +102,6 @@ def gather(
     )
 
 
-def history_series(lookup: Lookup) -> dict[tuple[str, str], SeriesInfo]:
-    """For each contract its fresh series with the longest history; of equals the one with the coarsest bar."""
-    best: dict[tuple[str, str], SeriesInfo] = {}
-    for info in lookup.fresh:
-        key = info.key.venue, info.key.contract
-        if info.key.kind in CONTRACT_KINDS and (key not in best or _worth(info) > _worth(best[key])):
-            best[key] = info
-    return best
-
-
-def _worth(info: SeriesInfo) -> tuple[timedelta, timedelta]:
-    return info.end - info.start, info.bar or timedelta(0)
-
-
 def _span(infos: Sequence[SeriesInfo], view: MarketView) -> timedelta:
     """Longest history among the series."""
     return max((view.as_of - info.start for info in infos), default=timedelta(0))
@@ -137,13 +121,8 @@ def _on_grid(made: Basket, times: NDArray[np.datetime64]) -> Basket:
 
 
 def weighted(returns: Mapping[str, FloatArray], values: Mapping[str, float], length: int) -> FloatArray:
-    """Return of a portfolio at constant weights; NaN where coins of less than 80 % of its value have one."""
-    total, known, held = np.zeros(length), np.zeros(length), 0.0
-    for asset, column in returns.items():
-        weight = values[asset]
-        there = np.isfinite(column)
-        total[there] += weight * column[there]
-        known[there] += weight
-        held += weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(known >= ENOUGH * max(held, 1e-300), total / known, np.nan), dtype=np.float64)
+    """Return of a portfolio at constant weights, shape (length,); NaN where too little of its value has one."""
+    if not returns:
+        return np.full(length, np.nan)
+    held = np.array([values[asset] for asset in returns])
+    return book_return(np.column_stack(list(returns.values())), held / max(float(held.sum()), 1e-300))

@@ -10,7 +10,7 @@ from stormsail.audit.tolerance import Tolerance
 from stormsail.core import Unavailable, format_span, to_float
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.candidates import OWN
-from stormsail.instruments.terms import Terms, fee
+from stormsail.instruments.offers import Offer, round_trip
 from stormsail.instruments.types import Candidate, CandidateScore, Route
 from stormsail.ratio.types import Effectiveness, MaybeEffectiveness
 
@@ -63,14 +63,14 @@ class Fit:
 
 
 def judge(
-    candidate: Candidate, need: Need, fit: Fit, terms: Mapping[str, Terms], tolerance: Tolerance
+    candidate: Candidate, need: Need, fit: Fit, offers: Mapping[str, Offer], tolerance: Tolerance
 ) -> CandidateScore:
     """Score a candidate; see :func:`stormsail.instruments.ranking.shortlist` for the formula."""
     notional = need.value * fit.ratio
-    capacity = capacity_of(candidate, terms, tolerance.volume_share, notional)
-    venue_cap = _venue_room(candidate, terms)
-    carry = _scaled(carry_of(candidate, terms), fit.ratio)
-    cost, unpriced = _cost(candidate, terms, notional, need.volatility)
+    capacity = capacity_of(candidate, offers, tolerance.volume_share, notional)
+    venue_cap = _venue_room(candidate, offers)
+    carry = _scaled(carry_of(candidate, offers), fit.ratio)
+    cost, unpriced = _cost(candidate, offers, notional, need.volatility)
     cost *= fit.ratio
     room = venue_cap if isinstance(capacity, Unavailable) else min(capacity, venue_cap)
     share = min(1.0, room / notional) if notional > 0 else 0.0
@@ -120,7 +120,9 @@ def _smallest(candidate: Candidate) -> float:
     return max(to_float(leg.contract.min_notional) / leg.weight for leg in legs)
 
 
-def capacity_of(candidate: Candidate, terms: Mapping[str, Terms], share: float, notional: float) -> float | Unavailable:
+def capacity_of(
+    candidate: Candidate, offers: Mapping[str, Offer], share: float, notional: float
+) -> float | Unavailable:
     """Notional that keeps every leg within ``share`` of its median daily volume; unavailable if a volume is.
 
     The legs of a mix or basket move together. Several contracts of their own do not: there each leg takes what it can
@@ -128,7 +130,7 @@ def capacity_of(candidate: Candidate, terms: Mapping[str, Terms], share: float, 
     """
     volumes = []
     for leg in candidate.legs:
-        volume = terms[leg.contract.id].volume
+        volume = offers[leg.contract.id].volume
         if isinstance(volume, Unavailable):
             return Unavailable(f"{leg.contract.id}: {volume.reason}")
         volumes.append((leg.weight, share * volume))
@@ -137,19 +139,19 @@ def capacity_of(candidate: Candidate, terms: Mapping[str, Terms], share: float, 
     return min(most / weight for weight, most in volumes)
 
 
-def _venue_room(candidate: Candidate, terms: Mapping[str, Terms]) -> float:
+def _venue_room(candidate: Candidate, offers: Mapping[str, Offer]) -> float:
     """Notional at which the first venue is full: one over the sum of ``weight / room`` of its legs."""
     used: dict[str, float] = {}
     for leg in candidate.legs:
-        free = terms[leg.contract.id].room
+        free = offers[leg.contract.id].room
         used[leg.contract.venue] = used.get(leg.contract.venue, 0.0) + (leg.weight / free if free > 0 else math.inf)
     fullest = max(used.values())
     return 0.0 if math.isinf(fullest) else 1.0 / fullest
 
 
-def carry_of(candidate: Candidate, terms: Mapping[str, Terms]) -> MaybeCarry:
+def carry_of(candidate: Candidate, offers: Mapping[str, Offer]) -> MaybeCarry:
     """Weighted carry of the legs; the bad (good) case takes all legs bad (good) at once."""
-    found = [(leg.weight, terms[leg.contract.id].carry) for leg in candidate.legs]
+    found = [(leg.weight, offers[leg.contract.id].carry) for leg in candidate.legs]
     for leg, (_, carry) in zip(candidate.legs, found, strict=True):
         if isinstance(carry, Unavailable):
             return Unavailable(f"{leg.contract.id}: {carry.reason}")
@@ -175,13 +177,13 @@ def _scaled(carry: MaybeCarry, ratio: float) -> MaybeCarry:
     return CarryForecast(carry.expected * ratio, low, high, carry.horizon, carry.method, carry.n, carry.assumed)
 
 
-def _cost(candidate: Candidate, terms: Mapping[str, Terms], notional: float, volatility: float) -> tuple[float, str]:
+def _cost(candidate: Candidate, offers: Mapping[str, Offer], notional: float, volatility: float) -> tuple[float, str]:
     """Fees and slippage both ways as a fraction of notional, and a word on what could not be priced."""
     total, missing = 0.0, False
     for leg in candidate.legs:
-        slip = terms[leg.contract.id].slippage(max(leg.weight * notional, 1e-9), volatility)
+        slip = offers[leg.contract.id].slippage(max(leg.weight * notional, 1e-9), volatility)
         missing |= isinstance(slip, Unavailable)
-        total += leg.weight * (fee(leg.contract) + (0.0 if isinstance(slip, Unavailable) else 2.0 * slip))
+        total += leg.weight * round_trip(leg.contract, slip)
     return total, " without slippage, which is unavailable" if missing else ""
 
 

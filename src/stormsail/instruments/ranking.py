@@ -12,14 +12,15 @@ from stormsail.audit.tolerance import Tolerance
 from stormsail.audit.types import AssetExposure, ExposureReport, Risk
 from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable
 from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_candidates, proxy_candidates
-from stormsail.instruments.evidence import ENOUGH, SHORT, Evidence, gather, weighted
+from stormsail.instruments.evidence import SHORT, Evidence, gather, weighted
 from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
 from stormsail.instruments.judge import PRIOR, Fit, Need, judge, suffices
+from stormsail.instruments.offers import Offer, offers_of
 from stormsail.instruments.once import read_once
-from stormsail.instruments.terms import Terms, median_volumes, terms_of
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord
+from stormsail.instruments.volumes import median_volumes
 from stormsail.market.lookup import Lookup
-from stormsail.market.panel import FloatArray
+from stormsail.market.panel import ENOUGH_WEIGHT, FloatArray
 from stormsail.market.source import MarketView
 from stormsail.ratio.contest import contest
 from stormsail.ratio.effectiveness import MINIMUM, shortfall
@@ -36,7 +37,7 @@ class _Desk:
     tolerance: Tolerance
     contracts: tuple[Contract, ...]
     evidence: Evidence
-    terms: Mapping[str, Terms]
+    offers: Mapping[str, Offer]
     majors: Mapping[str, Contract]
     fits: dict[tuple[str, str], Fit]
 
@@ -84,7 +85,7 @@ def shortlist(
     needed = {*evidence.contracts, *(leg.contract.id for leg in legs)}
     used = tuple(c for c in contracts if c.id in needed)
     volumes = median_volumes(view, lookup, used)
-    terms = terms_of(
+    offers = offers_of(
         view,
         lookup,
         used,
@@ -96,7 +97,7 @@ def shortlist(
         volumes=volumes,
     )
     known = {name: volume for name, volume in volumes.items() if not isinstance(volume, Unavailable)}
-    desk = _Desk(exposure, tolerance, used, evidence, terms, major_contracts(used, known), {})
+    desk = _Desk(exposure, tolerance, used, evidence, offers, major_contracts(used, known), {})
     _fit_proxies(desk)
     by_asset = {a.asset: _for_asset(desk, a) for a in desk.risky}
     return Shortlist(dict(sorted(by_asset.items())), _for_portfolio(desk, by_asset), _findings(desk, by_asset))
@@ -154,7 +155,7 @@ def _for_asset(desk: _Desk, asset: AssetExposure) -> tuple[CandidateScore, ...]:
         (c, desk.fits.get((c.name, asset.asset), nothing))
         for c in proxy_candidates(asset.asset, desk.majors, desk.evidence.basket.candidate)
     ]
-    scores = [judge(c, need, fit, desk.terms, desk.tolerance) for c, fit in (*own, *proxies)]
+    scores = [judge(c, need, fit, desk.offers, desk.tolerance) for c, fit in (*own, *proxies)]
     return tuple(sorted(scores, key=lambda s: _order(s, value)))
 
 
@@ -172,9 +173,9 @@ def _for_portfolio(desk: _Desk, by_asset: Mapping[str, tuple[CandidateScore, ...
     scores = []
     direct = _all_direct(desk, by_asset)
     if direct is not None:
-        scores.append(judge(direct[0], need, direct[1], desk.terms, desk.tolerance))
+        scores.append(judge(direct[0], need, direct[1], desk.offers, desk.tolerance))
     for candidate in proxy_candidates(None, desk.majors, desk.evidence.basket.candidate):
-        scores.append(judge(candidate, need, _contest_fit(desk, candidate), desk.terms, desk.tolerance))
+        scores.append(judge(candidate, need, _contest_fit(desk, candidate), desk.offers, desk.tolerance))
     return tuple(sorted(scores, key=lambda s: _order(s, value)))
 
 
@@ -203,7 +204,7 @@ def _direct_effect(
     evidence = desk.evidence
     spot = {a: s.candidate.name for a, s in covered.items() if a in evidence.spot_priced}
     share = sum(values[a] for a in spot) / sum(values[a] for a in covered)
-    if share < ENOUGH:
+    if share < ENOUGH_WEIGHT:
         return Unavailable(f"coins with {1 - share:.0%} of its value are priced by their own perpetuals")
     length = len(evidence.times)
     y = weighted({a: evidence.coins[a] for a in spot}, values, length)

@@ -18,12 +18,12 @@ import polars as pl
 
 from stormsail.core import STABLECOINS, Contract, Finding, Payoff, Tenor, Trouble, Unavailable, exact
 from stormsail.instruments.diligence import score
+from stormsail.instruments.series import CONTRACT_KINDS
 from stormsail.instruments.types import Rule, VenueRecord
 from stormsail.market.lookup import Lookup
 from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
 
-_KINDS = (Kind.PERPETUAL, Kind.INVERSE, Kind.DATED)
 _PRICE_SPAN = timedelta(days=3)
 
 
@@ -81,7 +81,7 @@ def survey(view: MarketView, venues: Mapping[str, VenueRecord], allowed: Collect
 
 def _series(lookup: Lookup) -> list[SeriesInfo]:
     """One fresh series per contract, without contracts on stablecoins."""
-    assets = sorted({info.asset for info in lookup.fresh if info.key.kind in _KINDS} - STABLECOINS)
+    assets = sorted({info.asset for info in lookup.fresh if info.key.kind in CONTRACT_KINDS} - STABLECOINS)
     finders = (lookup.perpetuals, lookup.inverse, lookup.dated)
     return [info for asset in assets for find in finders for info in find(asset)]
 
@@ -112,7 +112,7 @@ def _metadata(view: MarketView, venues: Collection[str]) -> dict[tuple[str, str]
 def _last_prices(view: MarketView, infos: Iterable[SeriesInfo]) -> dict[SeriesKey, float]:
     """Last close of each series, as quoted."""
     prices: dict[SeriesKey, float] = {}
-    for kind in _KINDS:
+    for kind in CONTRACT_KINDS:
         keys = [info.key for info in infos if info.key.kind is kind]
         frames = view.read_many(keys, start=view.as_of - _PRICE_SPAN) if keys else {}
         for key, frame in frames.items():

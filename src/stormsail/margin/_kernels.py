@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-@njit("float64[:](float64[:, :], float64[:], float64[:], float64)", cache=True)
-def path_maxima(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float) -> FloatArray:
-    """Largest high of each stationary-bootstrap path, relative to its start.
+@njit("float64[:, :](float64[:, :], float64[:], float64[:], float64, boolean)", cache=True)
+def path_tops(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float, every: bool) -> FloatArray:
+    """Largest high so far of each stationary-bootstrap path, relative to its start.
 
     ``draws`` holds one uniform per path and step. Below ``restart`` it starts a new block, and the same number,
-    rescaled, says where; otherwise the block goes on, around the end of the sample.
+    rescaled, says where; otherwise the block goes on, around the end of the sample. With ``every`` step the shape is
+    (steps, paths), else only the last step is kept: (1, paths).
     """
     paths, steps = draws.shape
     n = highs.shape[0]
-    out = np.empty(paths)
+    out = np.empty((steps if every else 1, paths))
     for i in range(paths):
         at = int(draws[i, 0] * n)
         level = 1.0
@@ -35,33 +36,10 @@ def path_maxima(draws: FloatArray, highs: FloatArray, closes: FloatArray, restar
             reach = level * highs[at]
             top = max(top, reach)
             level *= closes[at]
-        out[i] = top - 1.0
-    return out
-
-
-@njit("float64[:, :](float64[:, :], float64[:], float64[:], float64)", cache=True)
-def path_running_maxima(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float) -> FloatArray:
-    """As :func:`path_maxima`, with the running maximum after every step: shape (steps, paths)."""
-    paths, steps = draws.shape
-    n = highs.shape[0]
-    out = np.empty((steps, paths))
-    for i in range(paths):
-        at = int(draws[i, 0] * n)
-        level = 1.0
-        top = 1.0
-        for j in range(steps):
-            if j > 0:
-                u = draws[i, j]
-                if u < restart:
-                    at = int(u / restart * n)
-                else:
-                    at += 1
-            if at >= n:
-                at = 0
-            reach = level * highs[at]
-            top = max(top, reach)
-            level *= closes[at]
-            out[j, i] = top - 1.0
+            if every:
+                out[j, i] = top - 1.0
+        if not every:
+            out[0, i] = top - 1.0
     return out
 
 

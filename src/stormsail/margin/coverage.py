@@ -29,7 +29,7 @@ class Coverage:
         failures: Spans in which the rise was reached.
         promised: Chance allowed per span.
         low, high: Exact (Clopper-Pearson) 95 % band of the true failure share.
-        mean_move: Mean of the rises survived.
+        mean_move: Mean of the rises survived; of several contracts, weighted by their windows.
         decided: Method to the number of times it decided.
     """
 
@@ -188,7 +188,8 @@ def _pool(subject: str, group: list[Coverage]) -> Coverage:
     windows = sum(c.windows for c in group)
     failures = sum(c.failures for c in group)
     low, high = binomial_band(failures, windows) if windows else (0.0, 1.0)
-    mean = float(np.nanmean([c.mean_move for c in group])) if windows else float("nan")
+    seen = [c for c in group if c.windows]
+    mean = sum(c.mean_move * c.windows for c in seen) / windows if windows else float("nan")
     decided: dict[str, int] = {}
     for one in group:
         for method, count in one.decided.items():

@@ -55,14 +55,14 @@ def rise_fan(
     Returns:
         The fan, or ``Unavailable`` with less than 30 days of usable bars.
     """
-    from stormsail.margin._kernels import path_running_maxima
+    from stormsail.margin._kernels import path_tops
 
     short = too_short(moves, "fan")
     if short is not None:
         return short
     highs, closes = moves.usable()
     steps = moves.steps(horizon)
-    tops = path_running_maxima(draws(seed, paths, steps), highs, closes, min(1.0, moves.bar / mean_block))
+    tops = path_tops(draws(seed, paths, steps), highs, closes, min(1.0, moves.bar / mean_block), True)
     wanted = tuple(sorted(levels))
     hours = np.arange(1, steps + 1, dtype=np.float64) * (moves.bar / timedelta(hours=1))
     return RiseFan(

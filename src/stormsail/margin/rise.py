@@ -111,7 +111,7 @@ def bootstrap_rise(
     Returns:
         The rise, or ``Unavailable`` with less than 30 days of usable bars.
     """
-    from stormsail.margin._kernels import path_maxima
+    from stormsail.margin._kernels import path_tops
 
     _check_alpha(alpha)
     short = too_short(moves, "bootstrap")
@@ -119,7 +119,7 @@ def bootstrap_rise(
         return short
     highs, closes = moves.usable()
     restart = min(1.0, moves.bar / mean_block)
-    maxima = path_maxima(draws(seed, paths, moves.steps(top_up)), highs, closes, restart)
+    maxima = path_tops(draws(seed, paths, moves.steps(top_up)), highs, closes, restart, False)[0]
     detail = f"{paths} paths, mean block {mean_block / timedelta(hours=1):g} h, {moves.window}"
     return _from_sample("bootstrap", maxima, alpha, detail, len(highs))
 

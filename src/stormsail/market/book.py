@@ -113,3 +113,31 @@ def square_root_impact(
     if daily_volume <= 0 or notional < 0:
         raise ValueError(f"volume must be positive and notional not negative: {daily_volume}, {notional}")
     return coefficient * daily_volatility * math.sqrt(notional / daily_volume)
+
+
+def expected_slippage(
+    notional: float,
+    *,
+    book: pl.DataFrame | Unavailable,
+    daily_volume: float | Unavailable,
+    daily_volatility: float | Unavailable,
+) -> float | Unavailable:
+    """Slippage of one market sale as a fraction: from the book if it is deep enough, else by the square-root law.
+
+    Args:
+        notional: Order value; 0 slips by nothing.
+        book: One snapshot, or why there is none.
+        daily_volume: Median daily volume in quote currency.
+        daily_volatility: Standard deviation of daily returns; NaN counts as unavailable.
+    """
+    if notional <= 0:
+        return 0.0
+    if not isinstance(book, Unavailable):
+        walked = slippage_from_book(book, Side.SELL, notional)
+        if not isinstance(walked, Unavailable):
+            return walked
+    if isinstance(daily_volume, Unavailable) or not daily_volume > 0:
+        return Unavailable("neither order book nor volume is known")
+    if isinstance(daily_volatility, Unavailable) or not daily_volatility > 0:
+        return Unavailable("neither order book nor volatility is known")
+    return square_root_impact(notional, daily_volume, daily_volatility)

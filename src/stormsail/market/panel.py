@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+ENOUGH_WEIGHT = 0.8
+"""Share of a book's weight that must have a return on a bar for the book to have one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
@@ -94,3 +97,28 @@ def align(
         fresh = (at >= 0) & (times - stamps[np.maximum(at, 0)] <= oldest)
         values[fresh, j] = known[column].to_numpy()[at[fresh]]
     return Panel(times, tuple(frames), values, step)
+
+
+def book_return(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return of a book with constant weights on each bar, shape (T,).
+
+    Columns without a return on a bar are left out and the rest scaled up, as long as four fifths of the weight are
+    known; NaN otherwise.
+
+    Args:
+        values: Returns, shape (T, N).
+        weights: Shape (N,), adding up to 1.
+
+    >>> book_return(np.array([[0.10, np.nan], [0.10, 0.20]]), np.array([0.9, 0.1])).round(4)
+    array([0.1 , 0.11])
+    """
+    return known_part(values, weights, weights)[0]
+
+
+def known_part(values: FloatArray, weights: FloatArray, *books: FloatArray) -> tuple[FloatArray, ...]:
+    """Returns of several books on the same bars, each scaled as :func:`book_return` scales the one of ``weights``."""
+    there = np.isfinite(values)
+    known = np.where(there, values, 0.0)
+    share = there @ weights / max(float(weights.sum()), 1e-300)
+    scale = np.where(share >= ENOUGH_WEIGHT, 1.0 / np.maximum(share, ENOUGH_WEIGHT), np.nan)
+    return tuple(np.asarray(known @ book * scale) for book in books)

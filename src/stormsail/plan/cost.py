@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import polars as pl
-
 from stormsail.core import Contract, Tenor, Unavailable, times, to_float
 from stormsail.forecast.types import CarryForecast, MaybeCarry
-from stormsail.market.book import Side, slippage_from_book, square_root_impact
 from stormsail.plan.types import Cost
 
 
@@ -38,28 +35,6 @@ class ContractCost:
 def fee(contract: Contract, notional: Decimal) -> Decimal:
     """Taker fee of one trade, exact: ``notional * taker_fee``."""
     return times(notional, contract.taker_fee)
-
-
-def expected_slippage(
-    notional: float, *, book: pl.DataFrame | Unavailable, daily_volume: float | None, daily_volatility: float | None
-) -> float | Unavailable:
-    """Slippage of one market order as a fraction: from the book if it is deep enough, else by the square-root law.
-
-    Args:
-        notional: Order value, positive.
-        book: One snapshot, or why there is none.
-        daily_volume: Median daily volume in quote currency.
-        daily_volatility: Standard deviation of daily returns.
-    """
-    if notional <= 0:
-        return 0.0
-    if not isinstance(book, Unavailable):
-        walked = slippage_from_book(book, Side.SELL, notional)
-        if not isinstance(walked, Unavailable):
-            return walked
-    if daily_volume and daily_volatility and daily_volume > 0:
-        return square_root_impact(notional, daily_volume, daily_volatility)
-    return Unavailable("neither order book nor volume is known")
 
 
 def contract_cost(

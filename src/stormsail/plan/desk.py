@@ -11,6 +11,8 @@ import numpy as np
 
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
+from stormsail.instruments.candidates import MAJORS
+from stormsail.instruments.offers import round_trip
 from stormsail.instruments.types import Route
 from stormsail.plan.problem import FactorCovariance, FloatArray, Problem, build_limits
 from stormsail.plan.survey import Survey
@@ -28,7 +30,6 @@ MISSING = 0.02
 """Share of what is wanted that must lack a contract of its own before the basket may stand in."""
 
 _CENT = 0.01
-MAJORS = frozenset({"BTC", "ETH"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,10 +187,9 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     most = _most(survey, terms, at, wanted, room)
     capacity = np.minimum(most, room)
     total = float(wanted.sum())
-    cost = np.zeros(len(terms))
-    for i, t in enumerate(terms):
-        slip = t.slippage(min(capacity[i], total))
-        cost[i] = 2.0 * (to_float(t.contract.taker_fee) + (0.0 if isinstance(slip, Unavailable) else slip))
+    cost = np.array(
+        [round_trip(t.contract, t.slippage(min(most, total))) for t, most in zip(terms, capacity, strict=True)]
+    )
     value = survey.exposure.value
     return Desk(
         tolerance=tolerance,

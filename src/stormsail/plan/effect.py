@@ -9,11 +9,11 @@ import numpy as np
 
 from stormsail.core import Unavailable
 from stormsail.market.load import load_panel
+from stormsail.market.panel import book_return
 from stormsail.market.schema import SeriesInfo
 from stormsail.market.source import MarketView
 from stormsail.plan.coverage import split_cover
 from stormsail.plan.desk import Desk
-from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns
 from stormsail.plan.problem import FloatArray
 from stormsail.ratio import ESTIMATORS, MaybeEffectiveness, effectiveness

@@ -7,31 +7,15 @@ from typing import cast
 import numpy as np
 
 from stormsail.core import Unavailable
+from stormsail.market.panel import book_return, known_part
 from stormsail.plan.model import CoinReturns
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.types import History
 from stormsail.ratio import effectiveness
 
+__all__ = ["book_return", "held_through"]
+
 FEWEST = 20
-ENOUGH_WEIGHT = 0.8
-
-
-def book_return(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return of a book with constant weights, adding up to 1, on each bar; shape (T,).
-
-    Coins without a return on a bar are left out and the rest scaled up, as long as four fifths of the weight are
-    known; NaN otherwise.
-    """
-    return _both(values, weights, np.zeros(len(weights)))[0]
-
-
-def _both(values: FloatArray, held: FloatArray, short: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Returns of coins and of what is short of them, on the same coins and scaled alike."""
-    there = np.isfinite(values)
-    known = np.where(there, values, 0.0)
-    share = there @ held / max(float(held.sum()), 1e-300)
-    scale = np.where(share >= ENOUGH_WEIGHT, 1.0 / np.maximum(share, ENOUGH_WEIGHT), np.nan)
-    return known @ held * scale, known @ short * scale
 
 
 def held_through(returns: CoinReturns, held: FloatArray, short: FloatArray) -> History | Unavailable:
@@ -47,7 +31,7 @@ def held_through(returns: CoinReturns, held: FloatArray, short: FloatArray) -> H
     value = float(held.sum())
     if value <= 0:
         return Unavailable("nothing is held")
-    alone, hedge = _both(returns.values, held / value, short / value)
+    alone, hedge = known_part(returns.values, held / value, held / value, short / value)
     rows = np.isfinite(alone)
     if rows.sum() < FEWEST:
         return Unavailable(f"{int(rows.sum())} bars with enough coins known, {FEWEST} needed")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from stormsail.core import STABLECOINS, Unavailable, from_float, times, to_float
-from stormsail.instruments.candidates import route_of
+from stormsail.instruments.candidates import MAJORS, route_of
 from stormsail.instruments.types import Route
 from stormsail.plan.cost import ContractCost, contract_cost, fee
-from stormsail.plan.desk import MAJORS, Desk
+from stormsail.plan.desk import Desk
 from stormsail.plan.problem import FloatArray, Limit
 from stormsail.plan.settle import Settled
 from stormsail.plan.types import Order

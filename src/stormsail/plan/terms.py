@@ -21,19 +21,20 @@ from stormsail.core import (
     nearest_to,
 )
 from stormsail.forecast.types import CarryForecast, MaybeCarry
-from stormsail.instruments.terms import carries, median_volumes
+from stormsail.instruments.carry import carries
+from stormsail.instruments.offers import books
 from stormsail.instruments.types import VenueRecord
+from stormsail.instruments.volumes import median_volumes
 from stormsail.margin.floor import is_young
 from stormsail.margin.moves import Moves, bar_moves
 from stormsail.margin.rise import ewma_sigma_daily
 from stormsail.margin.tiers import assumed_table, tier_table
 from stormsail.margin.types import TierTable
-from stormsail.market.book import latest_book
+from stormsail.market.book import expected_slippage
 from stormsail.market.lookup import Lookup
 from stormsail.market.quality import tidy
 from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
-from stormsail.plan.cost import expected_slippage
 from stormsail.plan.model import deepest
 
 HISTORY = timedelta(days=730)
@@ -78,12 +79,7 @@ class Terms:
 
     def slippage(self, notional: float) -> float | Unavailable:
         """Expected slippage of one way, as a fraction."""
-        return expected_slippage(
-            notional,
-            book=self.book,
-            daily_volume=None if isinstance(self.volume, Unavailable) else self.volume,
-            daily_volatility=None if isinstance(self.sigma_daily, Unavailable) else self.sigma_daily,
-        )
+        return expected_slippage(notional, book=self.book, daily_volume=self.volume, daily_volatility=self.sigma_daily)
 
     def capacity(self, share: float) -> float | Unavailable:
         """Most that may be short within a share of a day's volume."""
@@ -119,7 +115,8 @@ def contract_terms(
     deep = {cid: _deep(lookup, info, start) for cid, info in infos.items()}
     frames = _read(view, deep.values(), start)
     frames |= _read(view, [i for i in infos.values() if i.key not in frames], view.as_of - _LAST)
-    others = _read_beside(view, lookup, infos)
+    brackets = _read_tiers(view, lookup, infos)
+    orders = books(view, lookup, contracts)
     volumes = median_volumes(view, lookup, contracts)
     last = {cid: float(rows["close"][-1]) for cid, i in infos.items() if len(rows := frames[i.key])}
     paid = carries(view, lookup, contracts, venues, spot, last, horizon)
@@ -138,7 +135,7 @@ def contract_terms(
         moves = bar_moves(rows, moving.bar)
         carry = paid[contract.id]
         origin, found = _origin(contract, carry)
-        table, found_tiers = _brackets(others["tiers"].get(contract.id), contract, day)
+        table, found_tiers = _brackets(brackets.get(contract.id), contract, day)
         findings += [*found, *found_tiers]
         terms[contract.id] = Terms(
             contract=contract,
@@ -150,7 +147,7 @@ def contract_terms(
             sigma_daily=ewma_sigma_daily(moves),
             carry=carry,
             carry_origin=origin,
-            book=_book(others["book"].get(contract.id), view.as_of),
+            book=orders[contract.id],
             table=table,
             funding_cap=_cap(venues.get(contract.venue), contract, day),
             young=contract.base in young,
@@ -210,18 +207,11 @@ def _read(view: MarketView, infos: Iterable[SeriesInfo], start: datetime) -> dic
     return frames
 
 
-def _read_beside(
-    view: MarketView, lookup: Lookup, infos: Mapping[str, SeriesInfo]
-) -> dict[str, dict[str, pl.DataFrame]]:
-    """Brackets and books of the contracts, by contract id."""
-    found: dict[str, dict[str, pl.DataFrame]] = {}
-    finders = {"tiers": lookup.tiers, "book": lookup.book}
-    for name, find in finders.items():
-        keys = {cid: other.key for cid, info in infos.items() if (other := find(info)) is not None}
-        start = view.as_of - timedelta(days=1) if name == "book" else None
-        frames = view.read_many(sorted(set(keys.values())), start=start) if keys else {}
-        found[name] = {cid: frames[key] for cid, key in keys.items()}
-    return found
+def _read_tiers(view: MarketView, lookup: Lookup, infos: Mapping[str, SeriesInfo]) -> dict[str, pl.DataFrame]:
+    """Brackets of the contracts that have some, by contract id."""
+    keys = {cid: held.key for cid, info in infos.items() if (held := lookup.tiers(info)) is not None}
+    frames = view.read_many(sorted(set(keys.values()))) if keys else {}
+    return {cid: frames[key] for cid, key in keys.items()}
 
 
 def merged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -258,10 +248,6 @@ def _brackets(frame: pl.DataFrame | None, contract: Contract, day: date) -> tupl
         return known, []
     found = Finding(Trouble.DEGRADED, f"margin {contract.id}", known.reason, "a strict stand-in table is assumed")
     return assumed_table(contract, day), [found]
-
-
-def _book(frame: pl.DataFrame | None, as_of: datetime) -> pl.DataFrame | Unavailable:
-    return Unavailable("no order book") if frame is None else latest_book(frame, as_of)
 
 
 def _cap(record: VenueRecord | None, contract: Contract, day: date) -> tuple[float, float] | Unavailable:
