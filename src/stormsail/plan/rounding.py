@@ -1,7 +1,7 @@
 """From real-valued notionals to whole lots, without ever breaking a limit.
 
-Every target is cut down to whole lots, orders below the venue's minimum are dropped, and then lots are added one at a
-time where the objective falls most, as long as every limit still holds. A position is either nothing or at least the
+Every target is cut down to whole lots, orders below the venue's minimum are dropped, and then lots are added, one at a
+time unless hundreds are missing, where the objective falls most, as long as every limit still holds. A position is either nothing or at least the
 venue's minimum. If cutting down breaks a limit that wants *more* hedge (a floor, or a budget that lives on carry), it
 is mended first; if no whole-lot book can be found, the error says so.
 """
@@ -81,7 +81,12 @@ def round_book(problem: Problem, h: FloatArray, steps: Sequence[Step]) -> IntArr
 
 
 def _holds(limits: Limits, h: FloatArray) -> bool:
-    return limits.hold(h, tolerance=1e-9 * float(np.abs(limits.bounds).max(initial=1.0)) * 1e-3)
+    return limits.hold(h, tolerance=_tolerance(limits))
+
+
+def _tolerance(limits: Limits) -> float:
+    """What a limit may be missed by in the last digits."""
+    return 1e-9 * float(np.abs(limits.bounds).max(initial=1.0)) * 1e-3
 
 
 def _broken(limits: Limits, h: FloatArray) -> float:
@@ -119,26 +124,25 @@ def _fewer(lots: int, least: int) -> int:
 
 
 def _improve(problem: Problem, lots: IntArray, lot: FloatArray, least: IntArray) -> IntArray:
-    """Add lots, each time where the objective falls most, while it falls and every limit holds."""
+    """Add lots where the objective falls most, while it falls and every limit holds."""
+    from stormsail.plan._kernels import add_lots
+
     curve, slope = problem.quadratic()
-    held = np.zeros(len(lots)) if problem.previous is None else problem.previous
-    lots = lots.copy()
-    while True:
-        h = lots * lot
-        step = np.where(lots > 0, lot, least * lot)
-        gain = (curve @ h + slope) * step + 0.5 * np.diag(curve) * step**2
-        gain = gain + problem.cost * (np.abs(h + step - held) - np.abs(h - held))
-        noise = 1e-12 * problem.value
-        for i in np.argsort(gain, kind="stable"):
-            if gain[i] >= -noise:
-                return lots
-            trial = h.copy()
-            trial[i] += step[i]
-            if _holds(problem.limits, trial):
-                lots[i] = _more(int(lots[i]), int(least[i]))
-                break
-        else:
-            return lots
+    limits = problem.limits
+    found: IntArray = add_lots(
+        np.ascontiguousarray(curve),
+        slope,
+        problem.cost,
+        np.zeros(len(lots)) if problem.previous is None else problem.previous,
+        np.ascontiguousarray(limits.rows.T),
+        limits.bounds,
+        lot,
+        least,
+        lots,
+        1e-12 * problem.value,
+        _tolerance(limits),
+    )
+    return found
 
 
 def notionals(lots: IntArray, steps: Sequence[Step]) -> tuple[Decimal, ...]:
