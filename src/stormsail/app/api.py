@@ -75,13 +75,13 @@ class Workbench:
 
     def choose(self, portfolio: Portfolio, tolerance: Tolerance) -> Shortlist:
         """What could hedge it, ranked, with reasons."""
-        from stormsail.plan import survey
+        from stormsail.plan.survey import survey
 
         return survey(portfolio, self.view, tolerance, venues=self.venues).shortlist
 
     def size(self, portfolio: Portfolio, tolerance: Tolerance) -> tuple[Contest, ...]:
         """How much: the estimators side by side, out of sample."""
-        from stormsail.plan import survey
+        from stormsail.plan.survey import survey
 
         return survey(portfolio, self.view, tolerance, venues=self.venues).contests
 

@@ -19,7 +19,7 @@ from stormsail.core.errors import (
     VenueError,
 )
 from stormsail.core.estimate import Estimate, Maybe
-from stormsail.core.exact import ceil_to, exact, floor_to, from_float, nearest_to, times, to_float
+from stormsail.core.exact import ceil_to, exact, floor_to, from_float, nearest_to, plus, times, to_float
 from stormsail.core.finding import Finding, Trouble, Unavailable
 from stormsail.core.portfolio import Holding, Lot, Portfolio
 from stormsail.core.sourced import Evidence, Sourced
@@ -68,6 +68,7 @@ __all__ = [
     "nearest_to",
     "parse_moment",
     "parse_span",
+    "plus",
     "profit",
     "split_multiplier",
     "suggest",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from stormsail.core.exact import plus
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lot:
@@ -47,8 +49,7 @@ class Holding:
     def __post_init__(self) -> None:
         if self.quantity <= 0:
             raise ValueError(f"{self.asset}: a holding must be positive, not {self.quantity}")
-        if self.lots and sum(lot.quantity for lot in self.lots) != self.quantity:
-            total = sum(lot.quantity for lot in self.lots)
+        if self.lots and (total := plus(lot.quantity for lot in self.lots)) != self.quantity:
             raise ValueError(f"{self.asset}: lots add up to {total}, not {self.quantity}")
 
     def sellable(self, on: date) -> bool:
@@ -80,15 +81,17 @@ class Portfolio:
 
     def quantities(self) -> dict[str, Decimal]:
         """Total coins per asset, sorted by asset."""
-        total: defaultdict[str, Decimal] = defaultdict(Decimal)
-        for holding in self.holdings:
-            total[holding.asset] += holding.quantity
-        return dict(sorted(total.items()))
+        return {asset: plus(h.quantity for h in parts) for asset, parts in sorted(self._by_asset().items())}
 
     def sellable_quantities(self, on: date) -> dict[str, Decimal]:
         """Coins per asset that can be sold on that day (0 where all is locked)."""
-        total = dict.fromkeys(self.assets, Decimal(0))
+        return {
+            asset: plus(h.quantity for h in parts if h.sellable(on))
+            for asset, parts in sorted(self._by_asset().items())
+        }
+
+    def _by_asset(self) -> dict[str, list[Holding]]:
+        parts: defaultdict[str, list[Holding]] = defaultdict(list)
         for holding in self.holdings:
-            if holding.sellable(on):
-                total[holding.asset] += holding.quantity
-        return total
+            parts[holding.asset].append(holding)
+        return parts

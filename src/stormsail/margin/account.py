@@ -17,7 +17,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from stormsail.core import Contract, InputError, Payoff, to_float
+from stormsail.core import Contract, InputError, Payoff, plus, to_float
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.margin.liquidation import isolated
 from stormsail.margin.tiers import maintenance, tier_index
@@ -81,13 +81,13 @@ class Position:
 def balance(positions: Sequence[Position], wallet: Decimal) -> Decimal:
     """Margin balance: wallet plus unrealised profit of every position."""
     with localcontext(MONEY_CONTEXT):
-        return wallet + sum((p.profit for p in positions), Decimal(0))
+        return plus([wallet, *(p.profit for p in positions)])
 
 
 def requirement(positions: Sequence[Position]) -> Decimal:
     """Maintenance margin of the whole account."""
     with localcontext(MONEY_CONTEXT):
-        return sum((p.requirement for p in positions), Decimal(0))
+        return plus(p.requirement for p in positions)
 
 
 def margin_ratio(positions: Sequence[Position], wallet: Decimal) -> Decimal:

@@ -40,8 +40,8 @@ SETTLED = timedelta(days=180)
 """History from which a coin counts as a settled one.
 
 Measured on the 147 alts among 150 Binance perpetuals (2020 to August 2025, four-hour bars, a chance of 1 % in 30 days,
-all methods but the simulation): spans that failed, by days since listing, with the median row and, after the comma, with
-the worst tenth's.
+all methods but the simulation): spans that failed, by days since listing, with the median row and, after the comma,
+with the worst tenth's.
 
 ========  ==========  ===============  ================  =============
 top-up    promised    day 1 to 30      day 31 to 180     from day 181

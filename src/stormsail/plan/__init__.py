@@ -1,7 +1,9 @@
 """The decision: a convex programme, its limits, its cost, and the plan one can read and sign."""
 
-from stormsail.plan.decide import make_plan
-from stormsail.plan.survey import Survey, survey
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from stormsail.plan.types import (
     SCHEMA_VERSION,
     Cost,
@@ -17,6 +19,9 @@ from stormsail.plan.types import (
     VenueMargin,
 )
 
+if TYPE_CHECKING:
+    from stormsail.plan.decide import make_plan
+
 __all__ = [
     "SCHEMA_VERSION",
     "Cost",
@@ -28,9 +33,16 @@ __all__ = [
     "Insurance",
     "Order",
     "PositionMargin",
-    "Survey",
     "TenorAdvice",
     "VenueMargin",
     "make_plan",
-    "survey",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``make_plan`` brings the solver with it, so it is read only when asked for; the types come at once."""
+    if name != "make_plan":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from stormsail.plan.decide import make_plan
+
+    return make_plan

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from stormsail.core import Finding, Unavailable, ceil_to, floor_to, from_float, to_float
+from stormsail.core import Finding, Unavailable, ceil_to, floor_to, from_float, plus, to_float
 from stormsail.margin.account import Position, common_rise
 from stormsail.margin.fan import rise_fan
 from stormsail.margin.rules import Basis, liquidation, rule_for
@@ -57,7 +57,7 @@ def _account(
     total = sum(parts.values())
     posted = ceil_to(from_float(book.need[venue]), CENT)
     shares = {i: floor_to(from_float(book.need[venue] * parts[i] / total), CENT) for i in rows}
-    shares[rows[-1]] = posted - sum((shares[i] for i in rows[:-1]), Decimal(0))
+    shares[rows[-1]] = posted - plus(shares[i] for i in rows[:-1])
     positions, holdings = [], []
     for i in rows:
         terms, step = desk.terms[i], book.steps[i]
@@ -73,7 +73,7 @@ def _account(
     margin = VenueMargin(
         venue=venue,
         mode=mode,
-        notional=sum(worth.values(), Decimal(0)),
+        notional=plus(worth.values()),
         collateral=posted,
         cap=from_float(round(desk.caps[venue], 2)),
         rise=bound,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from rich.console import Console
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Unavailable
+from stormsail.core import Unavailable, plus
 from stormsail.plan.types import Coverage, HedgePlan, Order
 from stormsail.report.format import (
     amount_rows,
@@ -75,8 +75,8 @@ def plan_sections(plan: HedgePlan) -> tuple[Section, ...]:
 
 def totals(plan: HedgePlan) -> tuple[Decimal, Decimal, float]:
     """Notional short, collateral posted, and value protected, in the portfolio's currency."""
-    short = sum((order.notional for order in plan.orders), Decimal(0))
-    collateral = sum((margin.collateral for margin in plan.margins), Decimal(0))
+    short = plus(order.notional for order in plan.orders)
+    collateral = plus(margin.collateral for margin in plan.margins)
     return short, collateral, sum(c.direct + c.proxy for c in plan.coverage)
 
 
@@ -156,7 +156,7 @@ def orders_section(plan: HedgePlan) -> Section:
     if not plan.orders:
         return Section("orders", "The orders", ("There is nothing to order.",))
     currency = plan.portfolio.currency
-    fees = sum((order.fee for order in plan.orders), Decimal(0))
+    fees = plus(order.fee for order in plan.orders)
     lead = (
         f"{count(len(plan.orders), 'order')} to sell, in all {money(totals(plan)[0], currency)}; opening them costs "
         f"{money(fees, currency)} in fees. They are a proposal: nothing has been sent.",
