@@ -31,12 +31,20 @@ from stormsail.core import (
     to_float,
 )
 from stormsail.market.lookup import Lookup
+from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 
 CASH = "cash, taken at par"
 
 
-def audit(portfolio: Portfolio, view: MarketView, *, days: int = 365, volume_share: float = 0.1) -> ExposureReport:
+def audit(
+    portfolio: Portfolio,
+    view: MarketView,
+    *,
+    days: int = 365,
+    volume_share: float = 0.1,
+    lookup: Lookup | None = None,
+) -> ExposureReport:
     """Measure a portfolio as of the moment of ``view``.
 
     Risk rests on simple daily returns of the last ``days`` days at today's weights. Stablecoins are cash at par: they
@@ -49,6 +57,7 @@ def audit(portfolio: Portfolio, view: MarketView, *, days: int = 365, volume_sha
         view: Market data and the moment.
         days: Length of the window.
         volume_share: Share of a day's volume that a sale may be, in (0, 1].
+        lookup: Index of ``view``, where it is at hand; made otherwise.
 
     Raises:
         UnknownSymbolError: If the data has never known a symbol.
@@ -57,7 +66,8 @@ def audit(portfolio: Portfolio, view: MarketView, *, days: int = 365, volume_sha
         InputError: If ``days`` or ``volume_share`` is out of range.
     """
     _check(portfolio, days, volume_share)
-    lookup = Lookup.of(view)
+    view = read_once(view)
+    lookup = lookup or Lookup.of(view)
     check_symbols(portfolio, lookup)
     coins = [asset for asset in portfolio.assets if asset not in STABLECOINS]
     prices = quotes(view, lookup, coins)

@@ -13,7 +13,7 @@ import polars as pl
 from stormsail.audit.liquidity import VOLUME_DAYS, daily_volume
 from stormsail.core import STABLECOINS, Estimate, Maybe, Unavailable
 from stormsail.market.lookup import Lookup, PriceSeries
-from stormsail.market.quality import tidy
+from stormsail.market.once import tidied
 from stormsail.market.schema import Kind, SeriesInfo, empty
 from stormsail.market.source import MarketView
 
@@ -67,10 +67,10 @@ def _recent(view: MarketView, lookup: Lookup, kind: Kind, assets: Collection[str
     infos = [i for i in lookup.fresh if i.key.kind is kind and i.asset in assets and i.quote in STABLECOINS]
     if not infos:
         return {}
-    raw = view.read_many([info.key for info in infos], start=view.as_of - timedelta(days=VOLUME_DAYS))
+    by_key = tidied(view, infos, start=view.as_of - timedelta(days=VOLUME_DAYS))
     found: defaultdict[str, _Bars] = defaultdict(list)
     for info in infos:
-        found[info.asset].append((info, tidy(raw[info.key], info, view.as_of)[0]))
+        found[info.asset].append((info, by_key[info.key][0]))
     return dict(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from stormsail.core import Finding, Trouble, format_span
+from stormsail.market.once import tidied
 from stormsail.market.panel import Panel, align
-from stormsail.market.quality import tidy
-from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
+from stormsail.market.schema import SeriesInfo
 from stormsail.market.source import MarketView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,10 +38,15 @@ def load_bars(
         info: Which price series.
         start: First moment wanted; all history by default.
     """
-    frame, findings = tidy(view.read(info.key, start=start), info, view.as_of)
+    frame, findings = tidied(view, (info,), start=start)[info.key]
+    return per_coin(frame, info), findings
+
+
+def per_coin(frame: pl.DataFrame, info: SeriesInfo) -> pl.DataFrame:
+    """Bars of a series with prices per one coin: divided by the multiplier; volume is unchanged."""
     if info.multiplier == 1:
-        return frame, findings
-    return frame.with_columns(pl.col(name) / info.multiplier for name in _PRICES), findings
+        return frame
+    return frame.with_columns(pl.col(name) / info.multiplier for name in _PRICES)
 
 
 def load_panel(
@@ -83,11 +87,11 @@ def _last(frames: Mapping[str, pl.DataFrame]) -> datetime | None:
 def _tidied(
     view: MarketView, series: Mapping[str, SeriesInfo], start: datetime | None, step: timedelta
 ) -> tuple[dict[str, pl.DataFrame], tuple[Finding, ...]]:
-    raw = _read(view, series, start)
+    by_key = tidied(view, sorted(set(series.values())), start=start)
     frames: dict[str, pl.DataFrame] = {}
     findings: list[Finding] = []
     for name, info in series.items():
-        frames[name], found = tidy(raw[info.key], info, view.as_of)
+        frames[name], found = by_key[info.key]
         findings.extend((*_too_coarse(info, step), *found))
     return frames, tuple(dict.fromkeys(findings))
 
@@ -97,13 +101,3 @@ def _too_coarse(info: SeriesInfo, step: timedelta) -> tuple[Finding, ...]:
         return ()
     cause = f"bars of {format_span(info.bar)} on a grid of {format_span(step)}"
     return (Finding(Trouble.DEGRADED, str(info.key), cause, "the moments between stay holes"),)
-
-
-def _read(view: MarketView, series: Mapping[str, SeriesInfo], start: datetime | None) -> dict[SeriesKey, pl.DataFrame]:
-    keys: defaultdict[Kind, list[SeriesKey]] = defaultdict(list)
-    for key in sorted({info.key for info in series.values()}):
-        keys[key.kind].append(key)
-    frames: dict[SeriesKey, pl.DataFrame] = {}
-    for of_kind in keys.values():
-        frames.update(view.read_many(of_kind, start=start))
-    return frames

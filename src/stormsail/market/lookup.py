@@ -154,8 +154,9 @@ def _with_true_ends(view: MarketView, infos: Iterable[SeriesInfo]) -> tuple[Seri
     """The same series, each with the last row known at ``as_of`` as its end."""
     unsure: defaultdict[Kind, list[SeriesInfo]] = defaultdict(list)
     sure: list[SeriesInfo] = []
+    beyond = {info.key for info in view.source.catalogue() if info.end > view.as_of}
     for info in infos:
-        goes_on = info.end == view.as_of and info.key.kind in _AGING
+        goes_on = info.key in beyond and info.key.kind in _AGING
         (unsure[info.key.kind] if goes_on else sure).append(info)
     for kind in sorted(unsure):
         span = max(_age_limit(info) for info in unsure[kind])

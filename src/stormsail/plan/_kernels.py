@@ -16,7 +16,7 @@ STRIDE = 1_024
 @njit("boolean(float64[::1], float64[::1], float64, float64)", cache=True)
 def _fits(slack: FloatArray, row: FloatArray, step: float, tolerance: float) -> bool:
     """Whether every limit holds after one more ``step``; ``row`` is the contract's share of each limit."""
-    for r in range(slack.shape[0]):
+    for r in range(slack.shape[0]):  # noqa: SIM110  # numba compiles no all() of a generator
         if slack[r] - row[r] * step < -tolerance:
             return False
     return True

@@ -9,10 +9,10 @@ import numpy as np
 
 from stormsail.audit import Tolerance
 from stormsail.core import Finding, Portfolio, Tenor, Trouble, Unavailable, to_float
-from stormsail.instruments.once import read_once
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import MarginMode, Promise
+from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.accounts import fans, venue_margins
 from stormsail.plan.collateral import Keeper

@@ -1,9 +1,9 @@
 """From real-valued notionals to whole lots, without ever breaking a limit.
 
-Every target is cut down to whole lots, orders below the venue's minimum are dropped, and then lots are added, one at a
-time unless hundreds are missing, where the objective falls most, as long as every limit still holds. A position is either nothing or at least the
-venue's minimum. If cutting down breaks a limit that wants *more* hedge (a floor, or a budget that lives on carry), it
-is mended first; if no whole-lot book can be found, the error says so.
+Every target is cut down to whole lots, orders below the venue's minimum are dropped, and then lots are added, one at
+a time unless thousands are missing, where the objective falls most, as long as every limit still holds. A position is
+either nothing or at least the venue's minimum. If cutting down breaks a limit that wants *more* hedge (a floor, or a
+budget that lives on carry), it is mended first; if no whole-lot book can be found, the error says so.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from stormsail.audit import Tolerance, audit, check_tolerance
 from stormsail.audit.types import ExposureReport
 from stormsail.core import Contract, Finding, Portfolio, ToleranceError, suggest
 from stormsail.instruments.diligence import score
-from stormsail.instruments.once import read_once
 from stormsail.instruments.ranking import shortlist
 from stormsail.instruments.types import Route, Shortlist, VenueRecord, VenueScore
 from stormsail.instruments.universe import day_of
 from stormsail.instruments.universe import survey as survey_contracts
 from stormsail.market.lookup import Lookup
+from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns, RiskModel, coin_returns, risk_model
@@ -90,8 +90,8 @@ def survey(
     _check_venues(tolerance.venues, venues)
     view = read_once(view)
     tell("audit")
-    exposure = audit(portfolio, view)
     lookup = Lookup.of(view)
+    exposure = audit(portfolio, view, lookup=lookup)
     day = day_of(view.as_of)
     tell("venues and contracts")
     scores = {key: score(record, day) for key, record in sorted(venues.items())}

@@ -31,8 +31,9 @@ from stormsail.margin.rise import ewma_sigma_daily
 from stormsail.margin.tiers import assumed_table, tier_table
 from stormsail.margin.types import TierTable
 from stormsail.market.book import expected_slippage
+from stormsail.market.load import per_coin
 from stormsail.market.lookup import Lookup
-from stormsail.market.quality import tidy
+from stormsail.market.once import tidied
 from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
 from stormsail.market.source import MarketView
 from stormsail.plan.model import deepest
@@ -191,20 +192,10 @@ def _deep(lookup: Lookup, info: SeriesInfo, start: datetime) -> SeriesInfo:
 
 
 def _read(view: MarketView, infos: Iterable[SeriesInfo], start: datetime) -> dict[SeriesKey, pl.DataFrame]:
-    """Tidied bars per coin of many series, read kind by kind."""
-    by_kind: defaultdict[str, list[SeriesInfo]] = defaultdict(list)
-    for info in sorted(set(infos)):
-        by_kind[info.key.kind].append(info)
-    frames: dict[SeriesKey, pl.DataFrame] = {}
-    for group in by_kind.values():
-        raw = view.read_many([info.key for info in group], start=start)
-        for info in group:
-            frame, _ = tidy(raw[info.key], info, view.as_of)
-            prices = ("open", "high", "low", "close")
-            frames[info.key] = (
-                frame if info.multiplier == 1 else frame.with_columns(pl.col(name) / info.multiplier for name in prices)
-            )
-    return frames
+    """Tidied bars per coin of many series."""
+    wanted = sorted(set(infos))
+    by_key = tidied(view, wanted, start=start)
+    return {info.key: per_coin(by_key[info.key][0], info) for info in wanted}
 
 
 def _read_tiers(view: MarketView, lookup: Lookup, infos: Mapping[str, SeriesInfo]) -> dict[str, pl.DataFrame]:

@@ -84,7 +84,9 @@ class DirectorySource:
     ) -> dict[SeriesKey, pl.DataFrame]:
         """Rows of each key known from ``start`` to ``end``; an empty frame for a key that is not held."""
         parts = {key: self._index.parts.get(key, ()) for key in keys}
-        pieces = self._pieces((part for held in parts.values() for part in held), end)
+        # The true interval of a settlement is told by the one before it, which must not be cut off before.
+        first = None if any(key.kind is Kind.FUNDING for key in keys) else start
+        pieces = self._pieces((part for held in parts.values() for part in held), first, end)
         frames = {}
         for key, held in parts.items():
             frame = _united(key, [pieces[part] for part in held if part in pieces])
@@ -100,7 +102,7 @@ class DirectorySource:
                     found[part.info.key].append(part)
         parts = {key: tuple(held) for key, held in sorted(found.items())}
         shared = [key for key, held in parts.items() if len({part.layout for part in held}) > 1]
-        pieces = self._pieces((part for key in shared for part in parts[key]), _FOREVER)
+        pieces = self._pieces((part for key in shared for part in parts[key]), None, _FOREVER)
         disagreements = []
         for key in shared:
             frames = [pieces[part] for part in parts[key]]
@@ -127,18 +129,21 @@ class DirectorySource:
                 origin = f"{self.path.resolve().name}/{layout.file}"
                 yield _Part(number, ident, SeriesInfo(*about, *span, layout.bar, origin, named.quote, named.expiry))
 
-    def _pieces(self, parts: Iterable[_Part], end: datetime) -> dict[_Part, pl.DataFrame]:
-        """Rows known at ``end`` of each part, reading every file once."""
+    def _pieces(self, parts: Iterable[_Part], start: datetime | None, end: datetime) -> dict[_Part, pl.DataFrame]:
+        """Rows known from ``start`` to ``end`` of each part, reading every file once."""
         by_layout: defaultdict[int, dict[Ident, _Part]] = defaultdict(dict)
         for part in parts:
             by_layout[part.layout][part.ident] = part
+        inside = pl.col("known_at") <= end
+        if start is not None:
+            inside &= pl.col("known_at") >= start
         pieces = {}
         for number, wanted in sorted(by_layout.items()):
             layout = LAYOUTS[number]
             frame = self._scan(layout)
             for position, column in enumerate(layout.ident):
                 frame = frame.filter(pl.col(column).is_in(sorted({ident[position] for ident in wanted})))
-            rows = self._collect(layout, layout.rows(frame).filter(pl.col("known_at") <= end))
+            rows = self._collect(layout, layout.rows(frame).filter(inside))
             for ident, piece in rows.partition_by(layout.ident, as_dict=True, maintain_order=True).items():
                 if ident in wanted:
                     part = wanted[ident]

@@ -66,10 +66,7 @@ class ParquetStore:
         self, keys: Sequence[SeriesKey], *, start: datetime | None, end: datetime
     ) -> dict[SeriesKey, pl.DataFrame]:
         """Rows of each key known from ``start`` to ``end``; an empty frame for a key that is not held."""
-        inside = pl.col("known_at") <= end
-        if start is not None:
-            inside &= pl.col("known_at") >= start
-        return {key: self._all(key).filter(inside) for key in keys}
+        return {key: _inside(self._all(key), start, end) for key in keys}
 
     def write(self, info: SeriesInfo, frame: pl.DataFrame, *, replace: bool = False) -> SeriesInfo:
         """Unite rows with those held of the series, and return what is held then.
@@ -134,6 +131,17 @@ class ParquetStore:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _broken(path, str(error)) from error
         return conform(frame, key.kind, where=str(path))
+
+
+def _inside(frame: pl.DataFrame, start: datetime | None, end: datetime) -> pl.DataFrame:
+    """Rows known from ``start`` to ``end``; the frame itself where that is all of them."""
+    if frame.is_empty():
+        return frame
+    known = frame["known_at"]
+    if known[-1] <= end and (start is None or known[0] >= start):
+        return frame
+    inside = known <= end
+    return frame.filter(inside if start is None else inside & (known >= start))
 
 
 def _safe(text: str) -> str:
