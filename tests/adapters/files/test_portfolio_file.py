@@ -166,6 +166,29 @@ def test_locks(tmp_path: Path) -> None:
 def test_duplicates_name_both_rows(tmp_path: Path) -> None:
     text = failure(tmp_path, "asset,quantity\nSOL,1\nADA,1\nsol,2\n")
     assert "row 2 and row 4" in text and "SOL stands twice" in text and "(1 and 2)" in text
+    header = "asset,quantity,acquired,unit_cost\n"
+    assert "SOL stands twice" in failure(tmp_path, header + "SOL,1,2024-08-03,\nSOL,1,2024-08-03,\n")
+    assert "SOL stands twice" in failure(tmp_path, header + "SOL,1,,20\nSOL,1,,20\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "toml", "json"])
+def test_two_fills_of_one_day_at_one_price_are_two_lots(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "fills.csv"
+    path.write_text(
+        "asset,quantity,acquired,unit_cost\nSOL,1,2024-08-03,20\nSOL,1,2024-08-03,20\nSOL,2,2024-08-03,20\n"
+    )
+    portfolio = read_portfolio(path)
+    lot = Lot(Decimal(1), date(2024, 8, 3), Decimal(20))
+    assert portfolio.holdings == (Holding("SOL", Decimal(4), (lot, lot, Lot(Decimal(2), lot.acquired, lot.unit_cost))),)
+    write_portfolio(portfolio, tmp_path / f"again.{form}")
+    assert read_portfolio(tmp_path / f"again.{form}").holdings == portfolio.holdings
+
+
+def test_a_truth_value_is_quoted_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('[[holdings]]\nasset = "SOL"\nquantity = true\n')
+    with pytest.raises(PortfolioError, match="'true' is not a number"):
+        read_portfolio(path)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def _cells(table: Mapping[str, Any], place: str, allowed: tuple[str, ...], troub
 
 def _text(value: Any) -> str | None:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "true" if value else "false"
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, datetime | date):

@@ -74,7 +74,8 @@ class _Parsed:
 def holdings_of(rows: Iterable[Row], troubles: Troubles, *, comma_country: bool = False) -> tuple[Holding, ...]:
     """Read every row and gather them into holdings, in the order in which each first appears.
 
-    Rows of one asset, venue and lock are the lots of one holding. Rows alike in all but quantity are duplicates.
+    Rows of one asset, venue and lock are the lots of one holding. Rows alike in all but quantity are duplicates, unless
+    both date and cost are given: one order is often filled in several parts of one day at one price.
 
     Args:
         rows: Rows with canonical column names.
@@ -121,16 +122,28 @@ def _parse(row: Row, troubles: Troubles, comma_country: bool) -> _Parsed | None:
     return _Parsed(row.place, (asset, venue, held, until), Lot(quantity, acquired, cost))
 
 
+def is_fill(lot: Lot) -> bool:
+    """Whether a lot tells its date and its cost; another one like it is then a second fill, not a slip.
+
+    >>> from datetime import date
+    >>> is_fill(Lot(Decimal(1), date(2024, 8, 3), Decimal(20))), is_fill(Lot(Decimal(1), date(2024, 8, 3)))
+    (True, False)
+    """
+    return lot.acquired is not None and lot.unit_cost is not None
+
+
 def _report_duplicates(parsed: list[_Parsed], troubles: Troubles) -> None:
     seen: dict[tuple[_Place, date | None, Decimal | None], _Parsed] = {}
     for item in parsed:
+        if is_fill(item.lot):
+            continue
         first = seen.setdefault((item.where, item.lot.acquired, item.lot.unit_cost), item)
         if first is not item:
             troubles.add(
                 f"{first.place} and {item.place}",
                 f"{item.where[0]} stands twice with nothing but the quantity to tell them apart "
                 f"({first.lot.quantity} and {item.lot.quantity})",
-                "remove one, add them up, or give each its date, cost or venue",
+                "remove one, add them up, or give each its date and cost, or its venue",
             )
 
 

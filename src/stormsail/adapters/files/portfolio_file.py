@@ -9,8 +9,9 @@ A table has a header and one row per coin or lot::
 
 Only ``asset`` and ``quantity`` are needed. Case and spaces in names do not matter; ``symbol``, ``coin`` and ``ticker``
 mean asset; ``amount``, ``qty`` and ``balance`` mean quantity; ``cost`` and ``price paid (per coin)`` mean unit_cost.
-Rows of one asset are lots where they differ in date, cost, venue or lock. Costs are per coin. A date in
-``locked_until`` locks; ``locked`` alone (yes or no) locks without a known end.
+Rows of one asset are lots where they differ in date, cost, venue or lock; two that are alike in all of these are kept
+as two fills if date and cost are both given, and refused otherwise. Costs are per coin. A date in ``locked_until``
+locks; ``locked`` alone (yes or no) locks without a known end.
 
 TOML and JSON hold ``name``, ``currency``, ``meta`` and a list ``holdings`` whose tables have the same keys and may have
 a list ``lots`` of tables with ``quantity``, ``acquired`` and ``unit_cost``.
@@ -30,7 +31,7 @@ from typing import Any
 from stormsail.adapters.files._columns import COLUMNS
 from stormsail.adapters.files._csv import table_rows
 from stormsail.adapters.files._document import SCHEMA_VERSION, document_head, document_rows, parse_document
-from stormsail.adapters.files._rows import Troubles, holdings_of
+from stormsail.adapters.files._rows import Troubles, holdings_of, is_fill
 from stormsail.core import Holding, Lot, Portfolio, PortfolioError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -143,10 +144,10 @@ def _refuse_twins(portfolio: Portfolio, file: str) -> None:
                 lot.acquired,
                 lot.unit_cost,
             )
-            if key in seen:
+            if key in seen and not is_fill(lot):
                 raise PortfolioError(
                     f"two lots of {h.asset} differ in nothing but quantity",
-                    cure="add them up, or give each its date, cost or venue",
+                    cure="add them up, or give each its date and cost, or its venue",
                     where=file,
                 )
             seen.add(key)
