@@ -115,6 +115,11 @@ def test_fifty_thousand_with_beta_one_and_a_half_is_seventy_five_thousand_short(
         (("venues", "binanse"), "E100", 2, "binance"),
         (("data", "list", "--kind", "spots"), "E100", 2, "spot"),
         (("size", "--value", "50000"), "E100", 2, "--beta"),
+        (("size", "--value", "-1", "--beta", "1.5"), "E100", 2, "above 0"),
+        (("size", "--value", "1e400", "--beta", "1.5"), "E100", 2, "out of range"),
+        (("data", "list", "--asset", "SOLL"), "E100", 2, "SOL"),
+        (("plan", "mine.csv", "--out", "mine.csv"), "E100", 2, "folder"),
+        (("init", "made", "--force", "--set", "tolerance.coverage=200%"), "E120", 2, "coverage"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_its_cure(folder, args, code, exit_code, words):
@@ -124,6 +129,12 @@ def test_a_mistake_is_named_with_its_place_and_its_cure(folder, args, code, exit
     assert "Traceback" not in done.stderr and not done.stdout
     as_json = json.loads(run(*args, "--json", cwd=folder).stdout)
     assert as_json["error"]["code"] == code
+
+
+def test_a_wrong_option_is_json_too_where_json_was_asked_for():
+    done = run("plan", "--bogus", "--json")
+    assert done.returncode == 2 and "--bogus" in json.loads(done.stdout)["error"]["cause"]
+    assert run("plan", "--bogus").returncode == 2
 
 
 def test_an_unknown_coin_is_named_with_the_nearest_known_one(folder):

@@ -239,12 +239,31 @@ def _request(options: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Run the command line; every error of ours ends with its own exit code and a cure."""
+    """Run the command line; every error of ours ends with its own exit code and a cure, as text or as JSON."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        code = app(standalone_mode=False)
     except StormsailError as error:
         from stormsail.app.console import report_error
 
-        sys.exit(report_error(error, as_json="--json" in sys.argv))
+        code = report_error(error, as_json=as_json)
+    except typer.Abort:
+        code = 1
     except BrokenPipeError:
-        sys.exit(0)
+        code = 0
+    except Exception as error:
+        # The parser's own usage errors share no public base class; they are known by what they can do.
+        if not hasattr(error, "format_message") or not hasattr(error, "show"):
+            raise
+        code = _usage(error, as_json=as_json)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Any, *, as_json: bool) -> int:
+    if not as_json:
+        error.show()
+        return int(error.exit_code)
+    from stormsail.app.console import report_error
+    from stormsail.core import InputError
+
+    return report_error(InputError(error.format_message(), cure="see stormsail --help"), as_json=True)

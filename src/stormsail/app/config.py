@@ -71,15 +71,24 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
     elif path is not None:
         raise ConfigError("no such file", cure="run stormsail init to write one", where=str(path))
     _overlay(raw, environ)
+    return parse_config(raw, where=str(file))
+
+
+def parse_config(raw: Mapping[str, Any], *, where: str) -> Config:
+    """Validate the content of a configuration.
+
+    Raises:
+        ConfigError: If it has an unknown key, a wrong value, or another schema version.
+    """
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{key}: {first['msg']}", cure=_cure(first["loc"]), where=str(file)) from error
+        raise ConfigError(f"{key}: {first['msg']}", cure=_cure(first["loc"]), where=where) from error
     if config.schema_version != 1:
         raise ConfigError(
-            f"schema_version {config.schema_version} is not known", cure="use schema_version = 1", where=str(file)
+            f"schema_version {config.schema_version} is not known", cure="use schema_version = 1", where=where
         )
     return config
 

@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from stormsail.core import StormsailError
+from stormsail.core import InputError, StormsailError
 
 Progress = Callable[[int, int], None]
 
@@ -25,6 +26,23 @@ def talk() -> Any:
     from rich.console import Console
 
     return Console(file=sys.stderr, highlight=False)
+
+
+def output_folder(path: Path) -> Path:
+    """Make ``path`` a folder one can write into, before any long work is done.
+
+    Raises:
+        InputError: If it is a file, or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / ".stormsail").touch()
+        (path / ".stormsail").unlink()
+    except OSError as error:
+        raise InputError(
+            f"cannot write there: {error.strerror}", cure="name a folder you may write into", where=str(path)
+        ) from error
+    return path
 
 
 def print_json(data: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stormsail.app.console import out, print_json, progress, talk
-from stormsail.core import ConfigError, InputError, parse_moment
+from stormsail.core import ConfigError, InputError, format_span, parse_moment, suggest
 from stormsail.core.plain import to_plain
 from stormsail.market.schema import Kind, SeriesInfo
 
@@ -23,19 +23,21 @@ def list_series(data: str | None, *, kind: str | None, asset: str | None, as_jso
         for info in source.catalogue()
         if info.key.kind in wanted and (asset is None or info.asset == asset.upper())
     ]
+    if asset is not None and not series:
+        known = {info.asset for info in source.catalogue() if info.key.kind in wanted}
+        raise InputError(f"no series of {asset.upper()}", cure=suggest(asset, known), where="--asset")
     if as_json:
         print_json({"source": source.name, "series": to_plain(series)})
         return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("series", "coin", "bar", "from", "to", "rows"):
-        table.add_column(header, justify="right" if header == "rows" else "left", no_wrap=True)
+    table.add_column("series", overflow="fold")
+    for header in ("bar", "from", "to", "rows"):
+        table.add_column(header, justify="right" if header in ("bar", "rows") else "left", no_wrap=True, min_width=3)
     for info in series:
-        bar = "" if info.bar is None else f"{info.bar.total_seconds() / 3600:g}h"
-        table.add_row(
-            str(info.key), info.asset, bar, f"{info.start:%Y-%m-%d}", f"{info.end:%Y-%m-%d}", f"{info.rows:,}"
-        )
+        bar = "" if info.bar is None else format_span(info.bar)
+        table.add_row(str(info.key), bar, f"{info.start:%Y-%m-%d}", f"{info.end:%Y-%m-%d}", f"{info.rows:,}")
     out().print(table)
     talk().print(f"{len(series)} series in {source.name}", markup=False)
 

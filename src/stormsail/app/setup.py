@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stormsail.app.config import DEFAULT_FILE, TEMPLATE, Config, load_config
-from stormsail.app.console import out, print_json, talk
+from stormsail.app.config import DEFAULT_FILE, TEMPLATE, Config, load_config, parse_config
+from stormsail.app.console import out, output_folder, print_json, talk
 from stormsail.core import ConfigError, StormsailError
 
 EXTRAS = {"live": "ccxt", "web": "fastapi", "onchain": "web3", "cluster": "distributed"}
@@ -37,16 +37,24 @@ def init(folder: Path, values: list[str], *, force: bool, schema: bool, as_json:
             raise ConfigError(
                 "exists already", cure="choose another folder, or overwrite with --force", where=str(path)
             )
-    folder.mkdir(parents=True, exist_ok=True)
+    _check(text)
+    output_folder(folder)
     for path, content in files.items():
         path.write_text(content, encoding="utf-8")
-    load_config(folder / DEFAULT_FILE, environ={})
     if as_json:
         print_json({"written": [str(path) for path in files]})
         return
     for path in files:
         talk().print(f"wrote {path}", markup=False, soft_wrap=True)
     talk().print("Next: put your coins into portfolio.csv, then run stormsail plan", markup=False)
+
+
+def _check(text: str) -> None:
+    """Refuse values that ``plan`` would refuse, before anything is written."""
+    from stormsail.audit.tolerance import tolerance_from_text
+
+    config = parse_config(tomllib.loads(text), where="--set")
+    tolerance_from_text({k: v for k, v in config.tolerance.model_dump().items() if v is not None})
 
 
 def _set(text: str, item: str) -> str:

@@ -8,9 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormsail.app.console import out, print_json, steps, talk
+from stormsail.app.console import out, output_folder, print_json, steps, talk
 from stormsail.core import InputError, exact, suggest
 from stormsail.core.plain import to_plain
+
+LARGEST = Decimal("1e15")
+"""No amount of money is larger; what is, is a slip of the finger."""
 
 if TYPE_CHECKING:
     from stormsail.app.request import Request
@@ -77,6 +80,8 @@ def plan(request: Request, *, isolated: bool, out: Path | None) -> None:
     from stormsail.margin.types import MarginMode
 
     portfolio, tolerance, bench = request.portfolio(), request.tolerance(), request.workbench()
+    if out is not None:
+        output_folder(out)
     with steps("planning", quiet=request.as_json) as step:
         made = bench.plan(
             portfolio, tolerance, progress=step, mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS
@@ -89,6 +94,7 @@ def demo(folder: Path, *, show: bool, as_json: bool) -> None:
     from stormsail.app.api import Workbench, sample_portfolio
     from stormsail.audit.tolerance import Tolerance
 
+    output_folder(folder)
     bench = Workbench.open()
     talk().print(f"Sample portfolio on {bench.source.name}, as of {bench.as_of:%Y-%m-%d %H:%M} UTC", markup=False)
     with steps("planning", quiet=as_json) as step:
@@ -136,7 +142,6 @@ def _show_plan(made: HedgePlan, *, as_json: bool, folder: Path | None) -> None:
     if folder is not None:
         from stormsail.report.html import plan_html
 
-        folder.mkdir(parents=True, exist_ok=True)
         write_plan(made, folder / "plan.json")
         (folder / "report.html").write_text(plan_html(made, digest=content["digest"]), encoding="utf-8")
     if as_json:
@@ -151,7 +156,11 @@ def _show_plan(made: HedgePlan, *, as_json: bool, folder: Path | None) -> None:
 
 
 def _amount(text: str, where: str) -> Decimal:
+    """A positive amount that a person could mean."""
     try:
-        return exact(text.replace("_", ""))
+        amount = exact(text.replace("_", ""))
     except ValueError as error:
         raise InputError(str(error), cure="write a number such as 50000 or 1.5", where=where) from error
+    if not 0 < amount < LARGEST:
+        raise InputError(f"{text} is out of range", cure=f"give a number above 0 and below {LARGEST:g}", where=where)
+    return amount

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 _MULTIPLIER = re.compile(r"(?P<count>1(?:0{3,7})|1M)(?P<base>[A-Z][A-Z0-9]*)")
+DOZEN = 12
 STABLECOINS = frozenset({"USDT", "USDC", "BUSD", "TUSD", "FDUSD", "USDP", "DAI", "USD"})
 """Symbols valued as cash; they are collateral, not exposure."""
 
@@ -36,11 +37,15 @@ def nearest(symbol: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, 
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A cure for a misspelt name: the nearest known one, or all of them.
+    """A cure for a misspelt name: the nearest known one, or the first dozen there are.
 
     >>> suggest("binanse", ["binance", "bybit"]), suggest("xyz", ["binance", "bybit"])
     ('did you mean binance?', 'known: binance, bybit')
     """
     pool = {each.upper(): each for each in sorted(known)}
     near = nearest(name, pool)
-    return f"did you mean {pool[near[0]]}?" if near else "known: " + ", ".join(pool.values())
+    if near:
+        return f"did you mean {pool[near[0]]}?"
+    names = list(pool.values())
+    more = f" and {len(names) - DOZEN} more" if len(names) > DOZEN else ""
+    return "known: " + ", ".join(names[:DOZEN]) + more
