@@ -61,6 +61,7 @@ def test_every_field_from_text() -> None:
         ("collateral", "e5", "not a number"),
         ("horizon", "30", "30d, 12h"),
         ("horizon", "99999999999w", "30d, 12h"),
+        ("horizon", "731d", "two years"),
         ("venues", 5, "binance,bybit"),
         ("covrage", "50%", "did you mean coverage?"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 
@@ -86,6 +86,11 @@ def test_a_coin_without_contract_gets_a_proxy_and_says_so() -> None:
     assert "no contract of its own" in row.reason
     assert any("portfolio" in o.protects for o in made.orders)
     assert any(f.name == "beta shift" for f in made.failures)
+    # the walk needs sixty days before it tests anything; the window is that of the tested days
+    tested = made.effectiveness
+    first, last = (date.fromisoformat(day) for day in tested.window.split()[0].split(".."))  # type: ignore[union-attr]
+    assert (last - first).days + 1 == tested.n  # type: ignore[union-attr]
+    assert (last - first).days <= 365 - 60
 
 
 @pytest.mark.parametrize("cash", ["300", "3000", "9000"])

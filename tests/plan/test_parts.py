@@ -16,7 +16,7 @@ from stormsail.market.panel import Panel, book_return
 from stormsail.plan.advice import advise, rolls_needed
 from stormsail.plan.cost import contract_cost, fee, total_cost
 from stormsail.plan.coverage import split_cover
-from stormsail.plan.failures import AtVenue, Storm, failure_modes
+from stormsail.plan.failures import AtVenue, Stake, Storm, failure_modes
 from stormsail.plan.history import held_through
 from stormsail.plan.insurance import horizon_returns, insurance, mean_of_worst
 from stormsail.plan.model import CoinReturns, risk_model
@@ -81,8 +81,27 @@ def test_total_cost_adds_up_and_names_what_is_missing() -> None:
     assert cost.slippage == -20.0
     assert cost.total == pytest.approx(164.0)
     assert cost.total_low == pytest.approx(-136.0)
-    assert len(cost.notes) == 2
+    assert cost.notes == (
+        "slippage is unavailable and left out, no book (binance:AAA_2512)",
+        "carry is unavailable and left out, no history (binance:BBBUSDT)",
+    )
     assert sum(sum(row) for row in cost.by_contract.values()) == pytest.approx(cost.total)
+
+
+def test_notes_of_one_kind_are_told_once() -> None:
+    names = [f"{coin}USDT" for coin in "ABC"]
+    unknown = [contract_cost(contract(symbol=n), Decimal(1), carry(0.0, 0.0), Unavailable("no book")) for n in names]
+    assert total_cost(unknown).notes == ("slippage is unavailable and left out, no book (all 3 contracts)",)
+    known = contract_cost(contract(symbol="DUSDT"), Decimal(1), carry(0.0, 0.0), 0.0)
+    assert total_cost([*unknown[:2], known]).notes == (
+        "slippage is unavailable and left out, no book (2 contracts: binance:AUSDT, binance:BUSDT)",
+    )
+
+
+def test_advice_without_a_dated_contract_says_so_once() -> None:
+    none = Unavailable("no dated contract on BTC or ETH is known")
+    got = advise(carry(0.01, -0.02), none, horizon=timedelta(days=30), perpetual_cost=0.001, dated_cost=0.0)
+    assert got.reason == "Perpetual: no dated contract on BTC or ETH is known."
 
 
 def test_a_locked_basis_wins_over_uncertain_funding_and_loses_over_a_week() -> None:
@@ -218,22 +237,33 @@ def test_failures_are_sorted_and_have_their_figures() -> None:
     storm = Storm(
         coins=("BTC", "A", "B"), held=np.array([0.0, 100.0, 100.0]), locked=np.array([0.0, 40.0, 0.0]),
         short=np.array([30.0, 50.0, 0.0]), proxy=np.array([0.0, 0.0, 20.0]), uncovered=np.array([0.0, 50.0, 80.0]),
-        beta=np.array([1.0, 1.0, 1.2]), tail=np.array([1.0, 1.1, 2.0]), fall=np.array([0.2, 0.22, 0.4]),
-        market_fall=0.2, survive=0.31,
+        stand_in=np.array([30.0, 0.0, 0.0]), tail=np.array([1.0, 1.1, 2.0]), fall=np.array([0.2, 0.22, 0.4]),
+        value=250.0, survive=0.31,
     )  # fmt: skip
-    venues = [AtVenue("x", 50.0, 80.0, 17.0, 0.6), AtVenue("y", 5.0, 5.0, 1.0, 0.4)]
+    venues = [
+        AtVenue("x", 50.0, 60.0, 80.0, 17.0, (Stake("", 50.0, 0.6),)),
+        AtVenue("y", 5.0, 60.0, 5.0, 1.0, (Stake("", 5.0, 0.4),)),
+    ]
     modes = {
         m.name: m
         for m in failure_modes(storm, venues, funding_at_cap=Unavailable("no cap"), horizon=MONTH, chance=0.01)
     }
-    assert modes["beta shift"].loss == pytest.approx(20.0 * 0.8 * 0.2)
+    assert modes["beta shift"].loss == pytest.approx(20.0 * 0.4 - 30.0 * 0.2)
     assert modes["what is not covered"].loss == pytest.approx(50 * 0.22 + 80 * 0.4)
     assert modes["locked coins"].loss == pytest.approx(40 * 0.22)
     assert modes["venue failure"].loss == pytest.approx(67.0)
+    assert "27% of the portfolio; 7 above its cap of 60" in modes["venue failure"].what
     assert modes["squeeze beyond the collateral"].loss == pytest.approx(5.0)
     assert modes["auto-deleveraging"].loss == pytest.approx(0.5 * (30 * 0.2 + 50 * 0.22))
     assert modes["stablecoin loses its peg"].loss == pytest.approx(0.12 * 55)
     assert list(modes)[-1] == "funding at its cap"
+    isolated = AtVenue("x", 50.0, 60.0, 80.0, 1.0, (Stake("x:A", 20.0, 0.6), Stake("x:B", 30.0, 0.5)))
+    alone = failure_modes(storm, [isolated], funding_at_cap=Unavailable("no cap"), horizon=MONTH, chance=0.01)
+    squeeze = next(m for m in alone if m.name == "squeeze beyond the collateral")
+    assert squeeze.loss == 30.0
+    assert "x:B rises by 50%" in squeeze.what
+    assert "the other shorts keep their 20" in squeeze.what
+    assert "above its cap" not in next(m for m in alone if m.name == "venue failure").what
 
 
 def test_missing_coins_are_left_out_and_the_rest_scaled() -> None:

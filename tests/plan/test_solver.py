@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stormsail.core import InfeasibleError
-from stormsail.plan.infeasible import fighting_limits
+from stormsail.plan.infeasible import explain_infeasible, fighting_limits
 from stormsail.plan.problem import Limit, Problem, build_limits
 from stormsail.plan.solver import Programme, solve
 
@@ -115,11 +115,21 @@ def test_fighting_limits_are_named_with_what_would_help() -> None:
     )
     with pytest.raises(InfeasibleError, match=r"collateral .* against floor .* raise collateral by 50") as caught:
         solve(problem)
-    assert "lower the floor or survive by 30" in str(caught.value)
+    assert "lower the floor by 30, or lower survive" in str(caught.value)
 
 
 def test_limits_that_agree_do_not_fight() -> None:
     assert fighting_limits(random_problem(1).limits) == {}
+
+
+def test_a_cure_has_a_figure_only_where_the_limit_is_money() -> None:
+    limits = build_limits(
+        1, names=("a",), capacity=np.array([1000.0]), delta=np.array([2.0]), delta_cap=100.0,
+        relief=np.array([0.5]), needed_relief=40.0,
+    )  # fmt: skip
+    with pytest.raises(InfeasibleError) as caught:
+        raise explain_infeasible(limits)
+    assert "raise coverage or max_net_delta, or lower the floor by 15, or lower survive" in str(caught.value)
 
 
 def test_replanning_is_much_faster_than_building_anew() -> None:

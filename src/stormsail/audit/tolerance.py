@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from stormsail.core import ToleranceError, exact, parse_span, to_float
+from stormsail.core import ToleranceError, exact, format_span, parse_span, to_float
+
+LONGEST = timedelta(days=730)
+"""Longest horizon: beyond two years neither the risk model nor any carry forecast has anything to say."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(_\d+)*)?(\.\d+)?([eE][+-]?\d{1,3})?")
 
@@ -22,7 +25,7 @@ class Tolerance:
         coverage: Share of the exposure to protect, in (0, 1].
         survive: Market move that must be survived, in (0, 1): the portfolio falling by it must leave ``floor``,
             and the hedge rising by it must not be liquidated.
-        horizon: How long the protection is wanted.
+        horizon: How long the protection is wanted, at most two years.
         collateral: Cash that can be posted, in the portfolio's currency; ``None`` means as much as is needed.
         floor: Value the portfolio must keep after falling by ``survive``; ``None`` for no floor.
         budget: Largest acceptable expected cost over the horizon; ``None`` for no limit.
@@ -67,6 +70,12 @@ class Tolerance:
             span = getattr(self, name)
             if span <= timedelta(0):
                 raise ToleranceError(f"{name} is {span}", cure="give a span such as 30d or 12h", where=name)
+        if self.horizon > LONGEST:
+            raise ToleranceError(
+                f"horizon is {format_span(self.horizon)}, longer than {format_span(LONGEST)}",
+                cure="plan for two years at most, and plan again before they are over",
+                where="horizon",
+            )
         if self.top_up > self.horizon:
             raise ToleranceError(
                 f"top_up {self.top_up} is longer than the horizon {self.horizon}",

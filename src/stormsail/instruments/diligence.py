@@ -9,7 +9,7 @@ The score is a sum of eight components, 100 points in all::
 evidence: good news counts only as far as it is proven, bad news counts in full. Evidence older than three years
 weighs half. Nothing dated after the day of the decision is read; lists of events are cut at that day.
 
-The cap is the largest share of the portfolio's value that may lie at the venue::
+The cap is the largest share of the portfolio's value that may be posted at the venue as collateral::
 
     cap = 0.5 * (1 - ((100 - score) / 70)^2)   for a score above 30, else 0
 

@@ -161,7 +161,8 @@ class VenueScore:
         venue: Venue key.
         score: From 0 to 100.
         parts: Component to points, as documented in ``docs/concepts/venues.md``.
-        cap: Largest share of the portfolio's value that may lie there as collateral and unrealised profit.
+        cap: Largest share of the portfolio's value that may be posted there as collateral. Open profit grows beyond it
+            until it is drawn off.
         reasons: One line for each point lost, and each unknown.
     """
 

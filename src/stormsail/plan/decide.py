@@ -20,7 +20,7 @@ from stormsail.plan.cost import total_cost
 from stormsail.plan.coverage import coverage_rows, split_cover
 from stormsail.plan.desk import Desk, in_play, lay_out
 from stormsail.plan.effect import planned_effectiveness
-from stormsail.plan.failures import AtVenue, Storm, failure_modes
+from stormsail.plan.failures import AtVenue, Stake, Storm, failure_modes
 from stormsail.plan.history import held_through
 from stormsail.plan.insurance import MEAN_BLOCK_DAYS, horizon_returns, insurance
 from stormsail.plan.orders import binding_limits, costs_of, coverage_reasons, orders_of
@@ -195,11 +195,11 @@ def _failures(
         locked=locked,
         short=desk.short(book.worth),
         proxy=proxy,
+        stand_in=np.maximum(desk.short(book.worth) - direct, 0.0),
         uncovered=np.maximum(desk.held - direct - proxy, 0.0),
-        beta=desk.beta,
         tail=known.tail,
         fall=desk.fall,
-        market_fall=desk.market_fall,
+        value=desk.value,
         survive=desk.tolerance.survive,
     )
     per_contract = desk.fall @ desk.mapping * book.worth
@@ -207,9 +207,12 @@ def _failures(
         AtVenue(
             m.venue,
             to_float(m.collateral),
+            to_float(m.cap),
             to_float(m.notional),
             float(per_contract @ desk.at_venue(m.venue)),
-            m.rise,
+            tuple(Stake(s.contract, to_float(s.collateral), s.rise) for s in m.positions)
+            if m.mode is MarginMode.ISOLATED
+            else (Stake("", to_float(m.collateral), m.rise),),
         )
         for m in margins
     ]

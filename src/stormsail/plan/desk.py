@@ -50,7 +50,7 @@ class Desk:
         at: Index of each contract's coin, shape (n,).
         capacity: Most that may be short of each, shape (n,).
         carry, cost: Per unit over the horizon, shape (n,).
-        caps: Most that may lie at each venue, in currency.
+        caps: Most collateral that may be posted at each venue, in currency.
     """
 
     tolerance: Tolerance
@@ -89,7 +89,7 @@ class Desk:
         return math.inf if given is None else max(to_float(given) - _CENT * len(self.venues), 0.0)
 
     def cap(self, venue: str) -> float:
-        """Most that may lie at a venue, less a cent."""
+        """Most collateral that may be posted at a venue, less a cent."""
         return max(self.caps[venue] - _CENT, 0.0)
 
     def at_venue(self, venue: str) -> FloatArray:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stormsail.core import Unavailable
 from stormsail.market.load import load_panel
-from stormsail.market.panel import book_return
+from stormsail.market.panel import Panel, book_return
 from stormsail.market.schema import SeriesInfo
 from stormsail.market.source import MarketView
 from stormsail.plan.coverage import split_cover
@@ -71,18 +72,24 @@ def planned_effectiveness(
     alone = _sum(returns.values, judged / total)
     rest = _sum(returns.values, np.where(judged > 0, proxied, 0.0) / total)
     share = float(np.where(judged > 0, proxied, 0.0).sum()) / total
-    window = returns.panel.window
     if share < 1e-6:
-        result = effectiveness(alone, alone - hedge, window)
+        tested = np.isfinite(alone) & np.isfinite(hedge)
+        result = effectiveness(alone, alone - hedge, _window(returns, np.flatnonzero(tested)))
         return result, result
     proxy = _proxy_returns(desk, moves, worth)
     known = np.isfinite(rest) & np.isfinite(proxy) & np.isfinite(alone) & np.isfinite(hedge)
     least = 60 if returns.bars_per_day == 1 else 240
     walked = walk(ESTIMATORS[winner], rest[known] / share, proxy[known][:, None], min_train=least)
     rows = np.flatnonzero(known)[walked.rows]
+    window = _window(returns, rows)
     planned = alone[rows] - hedge[rows] - share * (proxy[rows] * walked.ratios[:, 0])
     naive = alone[rows] - hedge[rows] - share * proxy[rows]
     return effectiveness(alone[rows], planned, window), effectiveness(alone[rows], naive, window)
+
+
+def _window(returns: CoinReturns, rows: NDArray[np.int64]) -> str:
+    """First and last day of the rows that were tested."""
+    return Panel(returns.panel.times[rows], returns.coins, returns.values[rows], returns.panel.step).window
 
 
 def _sum(values: FloatArray, weights: FloatArray) -> FloatArray:

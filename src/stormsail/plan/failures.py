@@ -26,11 +26,11 @@ class Storm:
         locked: Value that cannot be sold now.
         short: Value short.
         proxy: Value that only a proxy protects.
+        stand_in: Value short beyond what its own coin needs: what stands for others.
         uncovered: Value that nothing protects.
-        beta: Market beta used by the plan.
-        tail: The same on the worst days.
+        tail: Fall of each for a fall of one of BTC, on the worst days.
         fall: Fall in the event, a positive fraction.
-        market_fall: Fall of BTC in the event.
+        value: Value of the portfolio, cash included.
         survive: Fall of the portfolio in the event.
     """
 
@@ -39,23 +39,43 @@ class Storm:
     locked: FloatArray
     short: FloatArray
     proxy: FloatArray
+    stand_in: FloatArray
     uncovered: FloatArray
-    beta: FloatArray
     tail: FloatArray
     fall: FloatArray
-    market_fall: float
+    value: float
     survive: float
 
 
 @dataclass(frozen=True, slots=True)
+class Stake:
+    """Collateral that is lost together: the contract it stands behind (empty for a whole account), its amount, and the
+    rise that liquidates it."""
+
+    contract: str
+    collateral: float
+    rise: float
+
+
+@dataclass(frozen=True, slots=True)
 class AtVenue:
-    """What lies at one venue: collateral, short notional, profit after the fall, and the rise that liquidates it."""
+    """What lies at one venue.
+
+    Attributes:
+        venue: Its key.
+        collateral: Posted there.
+        cap: Most collateral that may be posted there.
+        notional: Short there.
+        profit: Open profit after the fall.
+        stakes: What is liquidated together: the account under cross margin, each short under isolated margin.
+    """
 
     venue: str
     collateral: float
+    cap: float
     notional: float
     profit: float
-    rise: float
+    stakes: tuple[Stake, ...]
 
 
 def failure_modes(
@@ -85,7 +105,7 @@ def failure_modes(
     if venues:
         modes += [
             _deleveraging(storm, venues),
-            _venue_failure(venues),
+            _venue_failure(venues, storm.value),
             _squeeze(venues, chance),
             _funding(funding_at_cap, horizon),
             _depeg(venues),
@@ -125,14 +145,16 @@ def _locked(storm: Storm) -> FailureMode:
 
 
 def _beta_shift(storm: Storm) -> FailureMode:
-    """In the tail a coin falls ``tail * m`` where its proxy pays ``beta * m``."""
-    gap = storm.proxy * np.maximum(storm.tail - storm.beta, 0.0) * storm.market_fall
+    """What the proxied coins lose in the fall, each at its tail ratio, less what their proxies pay at theirs."""
+    lost, paid = float(storm.proxy @ storm.fall), float(storm.stand_in @ storm.fall)
+    ratio = np.average(storm.tail, weights=storm.proxy)
+    theirs = np.average(storm.tail, weights=storm.stand_in) if storm.stand_in.sum() > 0 else 0.0
     return FailureMode(
         "beta shift",
-        f"{storm.proxy.sum():,.0f} is protected through other coins. On the worst days these assets fell "
-        f"{np.average(storm.tail, weights=storm.proxy):.2f} times as much as BTC, not the "
-        f"{np.average(storm.beta, weights=storm.proxy):.2f} times the ratio is made for.",
-        float(gap.sum()),
+        f"{storm.proxy.sum():,.0f} is protected through shorts of {storm.stand_in.sum():,.0f} on other coins. On the "
+        f"worst days the protected fell {ratio:.2f} times as much as BTC and the shorted {theirs:.2f} times: in the "
+        f"fall {lost:,.0f} is lost where {paid:,.0f} is paid.",
+        max(lost - paid, 0.0),
         "Use contracts on the coins themselves where they exist; the ratio is not raised for the tail.",
     )
 
@@ -150,25 +172,37 @@ def _deleveraging(storm: Storm, venues: Sequence[AtVenue]) -> FailureMode:
     )
 
 
-def _venue_failure(venues: Sequence[AtVenue]) -> FailureMode:
+def _venue_failure(venues: Sequence[AtVenue], value: float) -> FailureMode:
     worst = max(venues, key=lambda v: (v.collateral + max(v.profit, 0.0), v.venue))
     loss = worst.collateral + max(worst.profit, 0.0)
+    above = loss - worst.cap
+    excess = f"; {above:,.0f} above its cap of {worst.cap:,.0f} unless profit is drawn off" if above > 0 else ""
     return FailureMode(
         "venue failure",
         f"If {worst.venue} fails after the fall, {worst.collateral:,.0f} of collateral and {worst.profit:,.0f} of open "
-        "profit are gone, and the coins are naked.",
+        f"profit are gone, and the coins are naked. That is {loss / value:.0%} of the portfolio{excess}.",
         loss,
-        "The venue's cap limits the collateral; draw profit off as it comes.",
+        "The cap limits the collateral sent there, not the profit that grows there: draw profit off as it comes.",
     )
 
 
 def _squeeze(venues: Sequence[AtVenue], chance: float) -> FailureMode:
-    weakest = min(venues, key=lambda v: (v.rise, v.venue))
+    weakest, venue = min(
+        ((s, v) for v in venues for s in v.stakes), key=lambda x: (x[0].rise, x[0].contract, x[1].venue)
+    )
+    if weakest.contract:
+        told = f"If {weakest.contract} rises by {weakest.rise:.0%} before more collateral arrives, that short is closed"
+        rest = sum(v.collateral for v in venues) - weakest.collateral
+        told += f" and its {weakest.collateral:,.0f} lost; the other shorts keep their {rest:,.0f}"
+    else:
+        told = (
+            f"If the shorts at {venue.venue} rise by {weakest.rise:.0%} before more collateral arrives, they are closed"
+        )
+        told += f" and {weakest.collateral:,.0f} is lost"
+    each = "each short's" if weakest.contract else "the"
     return FailureMode(
         "squeeze beyond the collateral",
-        f"If the shorts at {weakest.venue} rise by {weakest.rise:.0%} before more collateral arrives, they are closed "
-        f"and {weakest.collateral:,.0f} is lost; the collateral was sized for a chance of {chance:.2%} in 30 days. The "
-        "coins held have risen too.",
+        f"{told}; {each} collateral was sized for a chance of {chance:.2%} in 30 days. The coins held have risen too.",
         weakest.collateral,
         "Set an alarm at half that rise and keep cash that can be there within the top-up time.",
     )

@@ -16,12 +16,13 @@ from stormsail.plan.problem import FloatArray, Limit, Limits
 
 _CURES = {
     Limit.CAPACITY: "allow a larger volume_share or more venues",
-    Limit.COLLATERAL: "raise collateral",
+    Limit.COLLATERAL: "raise collateral by {:,.0f}",
     Limit.VENUE: "allow more venues",
-    Limit.BUDGET: "raise the budget",
+    Limit.BUDGET: "raise the budget by {:,.0f}",
     Limit.DELTA: "raise coverage or max_net_delta",
-    Limit.FLOOR: "lower the floor or survive",
+    Limit.FLOOR: "lower the floor by {:,.0f}, or lower survive",
 }
+"""What to loosen; by how much only where the limit is itself an amount of money, as the relaxation is."""
 
 
 def fighting_limits(limits: Limits) -> dict[Limit, float]:
@@ -47,7 +48,7 @@ def explain_infeasible(limits: Limits) -> InfeasibleError:
             "the limits hardly leave room for any plan", cure="loosen one of them a little", where="plan"
         )
     told = [f"{group.value} ({_bound(limits, group)})" for group in fight]
-    helps = [f"{_CURES[group]} by {amount:,.0f}" for group, amount in fight.items() if np.isfinite(amount)]
+    helps = [_CURES[group].format(amount) for group, amount in fight.items() if np.isfinite(amount)]
     return InfeasibleError(
         "these limits contradict each other: " + " against ".join(told),
         cure=", or ".join(helps) if helps else "loosen two of them together",

@@ -180,7 +180,7 @@ def build_limits(
         collateral: Cash there is.
         venues: Venue keys, length v.
         venue_rate: Collateral per unit of short at each venue, shape (v, n); 0 where a contract trades elsewhere.
-        venue_cap: Most that may lie at each venue, shape (v,).
+        venue_cap: Most collateral that may be posted at each venue, shape (v,).
         running_cost: ``cost - carry`` per unit, shape (n,).
         budget: Largest expected cost.
         delta: Market beta of one unit short, shape (n,).
