@@ -20,6 +20,7 @@ from stormsail.core import (
     Estimate,
     Holding,
     InputError,
+    Lot,
     Portfolio,
     PortfolioError,
     Unavailable,
@@ -154,6 +155,15 @@ def test_a_stablecoin_changes_weights_and_no_measure() -> None:
     assert (cash.price, cash.value) == (1.0, 1000.0)
     assert all(isinstance(m, Unavailable) for m in measures(cash.risk))
     assert any(f.subject == "USDT" and "at par" in f.cure for f in report().findings)
+
+
+def test_a_lot_bought_after_the_audit_is_counted_and_said() -> None:
+    day = END.date()  # the moment END is the end of the day before
+    lots = (Lot(Decimal(1), day - DAY), Lot(Decimal(2), day))
+    found = audit(Portfolio((Holding("SOL", Decimal(3), lots), Holding("ADA", Decimal(1)))), market().view(END))
+    said = [f for f in found.findings if "after the day of the audit" in f.cause]
+    assert [(f.subject, str(day) in f.cause) for f in said] == [("SOL", True)]
+    assert found.assets[0].quantity == 3
 
 
 def test_a_young_coin_borrows_and_says_so() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from stormsail.audit.concentration import herfindahl, mean_correlation
 from stormsail.audit.history import History, load_history
 from stormsail.audit.liquidity import days_to_exit
+from stormsail.audit.pegs import peg_findings
 from stormsail.audit.prices import Quote, quotes
 from stormsail.audit.risk import constant_weight_returns, measure_assets, measure_portfolio, nothing
 from stormsail.audit.sample import MIN_OBSERVATIONS, FloatArray
@@ -79,7 +80,11 @@ def audit(
     risks = measure_assets(priced, history)
     day = (view.as_of - timedelta(microseconds=1)).date()
     exposures = _exposures(portfolio, prices, risks, day, volume_share)
-    return _report(view.as_of, exposures, history, prices, volume_share)
+    stated = (
+        *peg_findings(view, lookup, [asset for asset in portfolio.assets if asset in STABLECOINS]),
+        *_bought_later(portfolio, day),
+    )
+    return _report(view.as_of, exposures, history, prices, volume_share, stated)
 
 
 def _check(portfolio: Portfolio, days: int, volume_share: float) -> None:
@@ -151,6 +156,7 @@ def _report(
     history: History,
     prices: dict[str, Quote | Unavailable],
     volume_share: float,
+    stated: Sequence[Finding],
 ) -> ExposureReport:
     risky = [e for e in exposures if not e.is_cash]
     data_end = max((q.known_at for q in prices.values() if isinstance(q, Quote)), default=as_of)
@@ -170,7 +176,7 @@ def _report(
         effective_assets=effective,
         mean_correlation=_correlation(returns, history),
         volume_share=volume_share,
-        findings=(*_notes(exposures, prices, history, as_of, data_end), *found, *history.findings),
+        findings=(*stated, *_notes(exposures, prices, history, as_of, data_end), *found, *history.findings),
     )
 
 
@@ -211,6 +217,17 @@ def _correlation(returns: FloatArray, history: History) -> Maybe:
     return mean_correlation(returns, history.window, MIN_OBSERVATIONS)
 
 
+def _bought_later(portfolio: Portfolio, day: date) -> list[Finding]:
+    """Coins with a lot bought after the day of the audit, which is counted as held all the same."""
+    found = []
+    for asset in portfolio.assets:
+        lots = [lot for h in portfolio.holdings if h.asset == asset for lot in h.lots]
+        if dates := [lot.acquired for lot in lots if lot.acquired is not None and lot.acquired > day]:
+            cause = f"bought on {max(dates)}, after the day of the audit, {day}"
+            found.append(Finding(Trouble.NOTE, asset, cause, "counted as held all the same; check the date"))
+    return found
+
+
 def _notes(
     exposures: Sequence[AssetExposure],
     prices: dict[str, Quote | Unavailable],
@@ -223,9 +240,6 @@ def _notes(
         for asset, quote in prices.items()
         if isinstance(quote, Unavailable)
     ]
-    cash = [e.asset for e in exposures if e.is_cash]
-    if cash:
-        found.append(Finding(Trouble.NOTE, ", ".join(cash), "a stablecoin", "taken as cash at par, not as exposure"))
     if as_of - data_end > timedelta(days=1):
         cause = f"the newest price is of {data_end:%Y-%m-%d %H:%M}, the audit of {as_of:%Y-%m-%d %H:%M}"
         found.append(Finding(Trouble.DEGRADED, "data", cause, "fetch newer data"))
