@@ -12,9 +12,11 @@ import pytest
 from stormsail.adapters.files.plan_file import render_plan
 from stormsail.adapters.files.venue_files import load_venues
 from stormsail.audit import Tolerance
-from stormsail.core import InfeasibleError, Portfolio, Tenor, parse_moment
+from stormsail.core import Holding, InfeasibleError, Portfolio, Tenor, parse_moment
 from stormsail.margin.types import MarginMode
 from stormsail.plan import HedgePlan, make_plan
+from stormsail.report.html import plan_html
+from stormsail.report.text_plan import brief
 from tests.support import MemorySource
 
 from .market import AS_OF, portfolio, source
@@ -160,6 +162,18 @@ def test_an_unpriced_coin_does_not_stop_the_rest() -> None:
     locked = Portfolio((*held.holdings[1:], replace(held.holdings[0], locked=True)), name="locked")
     made = make_plan(locked, data.view(AS_OF), Tolerance(), venues=venues())
     assert any(f.name == "locked coins" for f in made.failures)
+
+
+def test_a_portfolio_of_stablecoins_has_nothing_to_hedge_and_says_so() -> None:
+    cash = Portfolio((Holding("USDT", Decimal(1000)), Holding("USDC", Decimal(5))), name="cash")
+    made = make_plan(cash, market().view(AS_OF), Tolerance(), venues=venues())
+    assert not made.orders
+    assert not made.margins
+    assert made.cost.total == 0.0
+    assert any("only stablecoins" in f.cause and "nothing to hedge" in f.cure for f in made.findings)
+    assert "There is nothing to hedge" in brief(made)[1]
+    assert "nothing to hedge" in plan_html(made)
+    assert render_plan(made)
 
 
 @pytest.mark.realdata

@@ -85,7 +85,7 @@ def make_plan(
     with_contract = frozenset(t.contract.base for t in desk.terms)
     priced_by = {a.asset: a.priced_by for a in known.exposure.assets}
     planned, naive = planned_effectiveness(view, desk, known.returns, book.worth, priced_by, _winner(known))
-    findings = (*known.findings, *found_terms, *found_desk, *book.findings, *found_margins, *_nothing(book))
+    findings = (*known.findings, *found_terms, *found_desk, *book.findings, *found_margins, *_nothing(known, book))
     return HedgePlan(
         as_of=view.as_of,
         data_end=known.exposure.data_end,
@@ -152,9 +152,11 @@ def _winner(known: Survey) -> str:
     return known.contests[0].winner if known.contests else "naive"
 
 
-def _nothing(book: Settled) -> tuple[Finding, ...]:
+def _nothing(known: Survey, book: Settled) -> tuple[Finding, ...]:
     if (book.lots > 0).any():
         return ()
+    if known.exposure.risky_value <= 0:
+        return (Finding(Trouble.NOTE, "plan", "only stablecoins and cash are held", "there is nothing to hedge"),)
     return (Finding(Trouble.DEGRADED, "plan", "no order is worth its cost or fits the limits", "nothing is hedged"),)
 
 

@@ -131,7 +131,7 @@ class Desk:
         days = wish.horizon / timedelta(days=1)
         basis = np.array([BASIS_SD_PER_DAY[t.contract.tenor] ** 2 * days for t in self.terms])
         return Problem(
-            value=self.risky,
+            value=self.risky or 1.0,  # without coins there are no contracts, and nothing depends on it
             wanted=self.wanted,
             mapping=mapping,
             covariance=self.covariance,
@@ -144,7 +144,10 @@ class Desk:
 
 
 def in_play(survey: Survey) -> tuple[Contract, ...]:
-    """Usable linear contracts: BTC's and ETH's (dated ones too), the basket's, direct ones by falling value held."""
+    """Usable linear contracts: BTC's and ETH's (dated ones too), the basket's, direct ones by falling value held; none
+    where no coin is held that could fall."""
+    if survey.exposure.risky_value <= 0:
+        return ()
     ranked = survey.shortlist
     rows = [row for asset in ranked.by_asset for row in ranked.by_asset[asset]] + list(ranked.portfolio)
     value = {a.asset: a.value for a in survey.exposure.assets}

@@ -85,6 +85,8 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     currency = plan.portfolio.currency
     short, collateral, protected = totals(plan)
     asked = asked_for(plan.tolerance, currency) + left_out(plan)
+    if plan.exposure.risky_value <= 0:
+        return asked, "There is nothing to hedge: only stablecoins and cash are held."
     if not plan.orders:
         why = f" What held it back: {listing(plan.binding)}." if plan.binding else ""
         return asked, f"Nothing is to be shorted: no hedge within your limits is better than none.{why}"
