@@ -81,6 +81,26 @@ def test_what_cannot_be_ordered_or_measured_is_not_usable() -> None:
     assert believed.usable and believed.risk_removed == pytest.approx(0.4 * (1 - math.sqrt(0.002)))
 
 
+def test_an_inverse_contract_is_scored_and_never_used() -> None:
+    coin = contract("AAA", payoff=Payoff.INVERSE)
+    own = Candidate(coin.id, Route.INVERSE, (Leg(coin, 1.0),))
+    found = judge(own, Need("AAA", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), {coin.id: offer(coin)}, Tolerance())
+    assert not found.usable and found.score > 0
+    assert "never ordered, because collateral in coin is not planned yet" in found.reason
+
+
+def test_a_reason_says_only_what_the_table_does_not() -> None:
+    own = Candidate(A.id, Route.DIRECT, (Leg(A, 1.0),))
+    found = judge(own, Need("AAA", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), {A.id: offer(A)}, Tolerance())
+    assert found.reason == "own perpetual; measured on 300 observations"
+    unknown = offer(A, volume=Unavailable("0 days of volume, 10 needed"))
+    found = judge(own, Need("AAA", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), {A.id: unknown}, Tolerance())
+    assert found.reason.endswith(
+        "room by the venue's cap alone, volume unavailable (0 days of volume, 10 needed); "
+        "slippage unavailable and left out of the cost"
+    )
+
+
 def test_room_by_venue_cap() -> None:
     assert room(contract("BTC"), 0.3, 1000.0) == pytest.approx(600.0)
     assert room(contract("SOL"), 0.3, 1000.0) == pytest.approx(300.0)

@@ -82,8 +82,8 @@ def test_total_cost_adds_up_and_names_what_is_missing() -> None:
     assert cost.total == pytest.approx(164.0)
     assert cost.total_low == pytest.approx(-136.0)
     assert cost.notes == (
-        "slippage is unavailable and left out, no book (binance:AAA_2512)",
-        "carry is unavailable and left out, no history (binance:BBBUSDT)",
+        "slippage is unavailable and left out, no book (v:AAA_2512)",
+        "carry is unavailable and left out, no history (v:BBBUSDT)",
     )
     assert sum(sum(row) for row in cost.by_contract.values()) == pytest.approx(cost.total)
 
@@ -94,7 +94,7 @@ def test_notes_of_one_kind_are_told_once() -> None:
     assert total_cost(unknown).notes == ("slippage is unavailable and left out, no book (all 3 contracts)",)
     known = contract_cost(contract(symbol="DUSDT"), Decimal(1), carry(0.0, 0.0), 0.0)
     assert total_cost([*unknown[:2], known]).notes == (
-        "slippage is unavailable and left out, no book (2 contracts: binance:AUSDT, binance:BUSDT)",
+        "slippage is unavailable and left out, no book (2 contracts: v:AUSDT, v:BUSDT)",
     )
 
 

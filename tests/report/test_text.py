@@ -12,6 +12,7 @@ from rich.console import Console
 from stormsail.core import Finding, Trouble
 from stormsail.plan.types import HedgePlan
 from stormsail.report.format import clean
+from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
 from stormsail.report.text_margin import allowed_chance
@@ -58,7 +59,7 @@ def test_every_chapter_appears_in_order(make: Callable[[], HedgePlan]) -> None:
 def test_it_opens_with_what_is_held_and_what_it_could_lose() -> None:
     text = flat(told(fake_plan()))
     assert "You hold 103,200 USD in 11 coins and cash (1,000 USD in stablecoins); 1,200 USD of it is locked" in text
-    assert "In the worst 5 % of days it loses 7.3 % (7,567 USD) or more, on average 10.4 % (10,768 USD)" in text
+    assert "In the worst 5 % of days the coins lose 7.3 % (7,493 USD) or more, on average 10.4 % (10,664 USD)" in text
     assert "removed 93.1 % (95 % interval 90 to 95 %)" in text
     assert "at ratio 1 (short as much as you protect) removed 91.2 %" in text
     assert "liquidated if all its shorts rise together by 38.5 %" in text
@@ -195,3 +196,29 @@ def test_venues_are_told_with_source_and_date() -> None:
 def test_a_row_must_fit_its_table() -> None:
     with pytest.raises(ValueError, match="1 cells for 2 columns"):
         Builder("t", (Column("a"), Column("b"))).add("x")
+
+
+def test_words_under_several_rows_are_told_once() -> None:
+    build = Builder("", (Column("Coin", number=False), Column("Share")))
+    for coin, note in (("A", "same"), ("B", "other"), ("C", "same")):
+        build.add(coin, build.gap("no price"), note=note)
+    table = build.table()
+    assert [row.cells[0].mark for row in table.rows] == ["[2]", "", "[2]"]
+    assert [row.note for row in table.rows] == ["", "other", ""]
+    assert table.notes == (("[1]", "no price"), ("[2]", "same"))
+
+
+def test_notes_shown_are_numbered_without_gaps() -> None:
+    build = Builder("", (Column("Coin", number=False), Column("Wide", drop=1), Column("Share")))
+    build.add("A" * 30, build.marked("1" * 40, "left out with its column"), build.gap("no price"))
+    text = shown(lambda console: show_table(console, build.table()))
+    assert "[1] no price" in text and "left out" not in text
+
+
+def test_hours_are_called_hours_and_losses_are_shares_of_the_coins() -> None:
+    exposure = fake_plan().exposure
+    hourly = replace(exposure.risk.var_95, window="2025-07-01..2025-08-01 1h", n=743)
+    text = flat(shown(lambda c: print_audit(c, replace(exposure, risk=replace(exposure.risk, var_95=hourly)))))
+    assert "counted over 743 hours (2025-07-01 to 2025-08-01, hourly)" in text
+    assert exposure.risky_value < exposure.value
+    assert f"({exposure.risky_value * hourly.value:,.0f} USD)" in text

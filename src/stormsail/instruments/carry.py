@@ -63,7 +63,7 @@ def _dated(
     contract: Contract, spot: float | None, price: float | None, as_of: datetime, horizon: timedelta
 ) -> MaybeCarry:
     if spot is None or price is None or contract.expiry is None:
-        return Unavailable("no price of coin and contract at one moment")
+        return Unavailable("no price of the coin and of its dated contract at one moment")
     return dated_carry(price, spot, contract.expiry, as_of, horizon)
 
 

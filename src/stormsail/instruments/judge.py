@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Unavailable, format_span, to_float
+from stormsail.core import Unavailable, to_float
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.candidates import OWN
 from stormsail.instruments.offers import Offer, round_trip
@@ -17,6 +17,9 @@ from stormsail.ratio.types import Effectiveness, MaybeEffectiveness
 PRIOR = 0.998
 """Effectiveness taken for a coin's own contract where it cannot be measured: the 5 % quantile over 264 Binance coins
 against their own perpetuals, daily, first half of 2025 (own measurement)."""
+
+UNPLANNED = "ranked but never ordered, because collateral in coin is not planned yet"
+"""Why an inverse contract, whose collateral is the coin itself, is not used."""
 
 _WORDS = {
     Route.DIRECT: "own perpetual",
@@ -80,16 +83,17 @@ def judge(
     )
     expected = carry.expected if isinstance(carry, CarryForecast) else 0.0
     smallest = _smallest(candidate)
-    refusal = _refusal(believed, room, smallest)
+    measured = isinstance(fit.effectiveness, Effectiveness)
+    refusal = _refusal(candidate, believed, room, smallest)
     words = [
-        _WORDS[candidate.route],
-        _effect_words(fit.effectiveness, candidate),
-        f"ratio {fit.ratio:.2f}" if candidate.route not in OWN else "",
-        _room_words(notional, capacity, venue_cap, share),
-        _carry_words(carry),
-        f"cost {cost:.2%}{unpriced}",
-        fit.remark,
         refusal,
+        _WORDS[candidate.route],
+        f"ratio {fit.ratio:.2f}" if candidate.route not in OWN else "",
+        "" if measured and fit.remark else _effect_words(fit.effectiveness, candidate),
+        _room_words(capacity, venue_cap, share),
+        f"carry unavailable and counted as none ({carry.reason})" if isinstance(carry, Unavailable) else "",
+        "slippage unavailable and left out of the cost" if unpriced else "",
+        fit.remark,
     ]
     return CandidateScore(
         target=need.target,
@@ -132,7 +136,8 @@ def capacity_of(
     for leg in candidate.legs:
         volume = offers[leg.contract.id].volume
         if isinstance(volume, Unavailable):
-            return Unavailable(f"{leg.contract.id}: {volume.reason}")
+            several = f"{leg.contract.id}: " if len(candidate.legs) > 1 else ""
+            return Unavailable(f"{several}{volume.reason}")
         volumes.append((leg.weight, share * volume))
     if candidate.route in OWN and len(volumes) > 1:
         return sum(min(most, weight * notional) for weight, most in volumes)
@@ -177,14 +182,14 @@ def _scaled(carry: MaybeCarry, ratio: float) -> MaybeCarry:
     return CarryForecast(carry.expected * ratio, low, high, carry.horizon, carry.method, carry.n, carry.assumed)
 
 
-def _cost(candidate: Candidate, offers: Mapping[str, Offer], notional: float, volatility: float) -> tuple[float, str]:
-    """Fees and slippage both ways as a fraction of notional, and a word on what could not be priced."""
+def _cost(candidate: Candidate, offers: Mapping[str, Offer], notional: float, volatility: float) -> tuple[float, bool]:
+    """Fees and slippage both ways as a fraction of notional, and whether some slippage could not be priced."""
     total, missing = 0.0, False
     for leg in candidate.legs:
         slip = offers[leg.contract.id].slippage(max(leg.weight * notional, 1e-9), volatility)
         missing |= isinstance(slip, Unavailable)
         total += leg.weight * round_trip(leg.contract, slip)
-    return total, " without slippage, which is unavailable" if missing else ""
+    return total, missing
 
 
 def _believed(candidate: Candidate, fit: Fit) -> float:
@@ -194,35 +199,30 @@ def _believed(candidate: Candidate, fit: Fit) -> float:
     return PRIOR if candidate.route in OWN else math.nan
 
 
-def _refusal(believed: float, room: float, smallest: float) -> str:
+def _refusal(candidate: Candidate, believed: float, room: float, smallest: float) -> str:
+    if candidate.route is Route.INVERSE:
+        return UNPLANNED
     if not math.isfinite(believed):
-        return "not usable: its effectiveness is unavailable"
+        return "its effectiveness is unavailable"
     if believed <= 0.0:
-        return f"not usable: it adds risk out of sample (effectiveness {believed:.2f})"
+        return f"it adds risk out of sample (effectiveness {believed:.2f})"
     if room < smallest:
-        return f"not usable: room {room:,.0f} is below the smallest order {smallest:,.0f}"
+        return f"room {room:,.0f} is below the smallest order {smallest:,.0f}"
     return ""
 
 
 def _effect_words(effectiveness: MaybeEffectiveness, candidate: Candidate) -> str:
     if isinstance(effectiveness, Effectiveness):
-        interval = f"{effectiveness.low:.3f} to {effectiveness.high:.3f}"
-        return f"effectiveness {effectiveness.value:.3f} ({interval}, {effectiveness.n} observations)"
+        return f"measured on {effectiveness.n} observations"
     if candidate.route in OWN:
         return f"effectiveness taken as {PRIOR} (5 % quantile of 264 coins), not measured: {effectiveness.reason}"
     return f"effectiveness unavailable: {effectiveness.reason}"
 
 
-def _room_words(notional: float, capacity: float | Unavailable, venue_cap: float, share: float) -> str:
+def _room_words(capacity: float | Unavailable, venue_cap: float, share: float) -> str:
+    """What limits the room, where it falls short or where its volume is not known."""
+    short = f", {share:.0%} of what is wanted" if share < 1.0 else ""
     if isinstance(capacity, Unavailable):
-        return f"room {venue_cap:,.0f} by venue cap for {notional:,.0f}, volume unavailable ({capacity.reason})"
+        return f"room by the venue's cap alone{short}, volume unavailable ({capacity.reason})"
     least, by = (capacity, "volume") if capacity <= venue_cap else (venue_cap, "venue cap")
-    short = "" if share >= 1.0 else f", {share:.0%} of what is wanted"
-    return f"room {least:,.0f} by {by} for {notional:,.0f}{short}"
-
-
-def _carry_words(carry: MaybeCarry) -> str:
-    if isinstance(carry, Unavailable):
-        return f"carry unavailable ({carry.reason}), counted as none"
-    said = "assumed " if carry.assumed else ""
-    return f"{said}carry {carry.expected:+.2%} over {format_span(carry.horizon)} (worst 5 % {carry.low:+.2%})"
+    return f"room {least:,.0f} by {by}{short}" if short else ""

@@ -14,12 +14,12 @@ from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable
 from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_candidates, proxy_candidates
 from stormsail.instruments.evidence import SHORT, Evidence, gather, weighted
 from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
-from stormsail.instruments.judge import PRIOR, Fit, Need, judge, suffices
+from stormsail.instruments.judge import PRIOR, UNPLANNED, Fit, Need, judge, suffices
 from stormsail.instruments.offers import Offer, offers_of
-from stormsail.instruments.once import read_once
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord
 from stormsail.instruments.volumes import median_volumes
 from stormsail.market.lookup import Lookup
+from stormsail.market.once import read_once
 from stormsail.market.panel import ENOUGH_WEIGHT, FloatArray
 from stormsail.market.source import MarketView
 from stormsail.ratio.contest import contest
@@ -68,7 +68,8 @@ def shortlist(
 
     Contracts on the coin itself with enough room come first, whatever the score of a proxy; candidates that may not be
     used come last. Where a coin is priced by its own perpetual, the effectiveness of that contract cannot be measured:
-    it is unavailable, and the documented prior (0.998) takes its place in the score.
+    it is unavailable, and the documented prior (0.998) takes its place in the score. Inverse contracts are judged
+    like the others and never used: their collateral, the coin itself, is not planned yet.
 
     Args:
         exposure: What is held and what it could lose.
@@ -127,7 +128,7 @@ def _fit_proxies(desk: _Desk) -> None:
 def _own_fit(desk: _Desk, asset: str, contract: Contract) -> Fit:
     """Ratio 1 against the coin's spot series; unavailable where its own perpetual is all that prices it."""
     if asset not in desk.evidence.spot_priced:
-        return Fit(Unavailable(f"{asset} is priced by its own perpetual"), 1.0)
+        return Fit(Unavailable("priced by its own perpetual"), 1.0)
     y = desk.evidence.coins[asset]
     return Fit(effectiveness_of(y, y - desk.evidence.contracts[contract.id], desk.evidence.times), 1.0)
 
@@ -238,6 +239,10 @@ def _findings(desk: _Desk, by_asset: Mapping[str, tuple[CandidateScore, ...]]) -
     if unmeasured:
         cause = f"{', '.join(unmeasured)}: priced by their own perpetual, which cannot be measured against itself"
         found.append(Finding(Trouble.UNAVAILABLE, "effectiveness", cause, f"{PRIOR} is taken for the direct hedge"))
+    inverse = {s.candidate.name for scores in by_asset.values() for s in scores if s.candidate.route is Route.INVERSE}
+    if inverse:
+        cause = f"{', '.join(sorted(inverse))}: {UNPLANNED}"
+        found.append(Finding(Trouble.NOTE, "inverse contracts", cause, "linear contracts take their place"))
     for asset, scores in sorted(by_asset.items()):
         if not any(score.usable for score in scores):
             found.append(Finding(Trouble.NAKED, asset, "no candidate can be used", "it stays uncovered"))

@@ -55,7 +55,7 @@ def advise(
         about: Coin the comparison was made on.
     """
     if isinstance(dated, Unavailable):
-        return TenorAdvice(Tenor.PERPETUAL, perpetual, dated, f"Perpetual: no dated contract ({dated.reason}).")
+        return TenorAdvice(Tenor.PERPETUAL, perpetual, dated, f"Perpetual: {dated.reason}.")
     rolls = rolls_needed(horizon, life) if life else 0
     fixed = worth(dated, dated_cost + rolls * roll_cost)
     told_dated = f"a dated {about} contract {_told(dated)}"

@@ -53,12 +53,12 @@ def contract_cost(
     if isinstance(carry, CarryForecast):
         expected, low = carry.expected * value, carry.low * value
         if carry.assumed:
-            notes.append(f"{contract.id}: carry assumed, {carry.method}")
+            notes.append(f"carry is {carry.method}")
     else:
         expected = low = 0.0
-        notes.append(f"{contract.id}: carry unavailable and left out, {carry.reason}")
+        notes.append(f"carry is unavailable and left out, {carry.reason}")
     if isinstance(slippage, Unavailable):
-        notes.append(f"{contract.id}: slippage unavailable and left out, {slippage.reason}")
+        notes.append(f"slippage is unavailable and left out, {slippage.reason}")
     fees = -to_float(2 * fee(contract, notional))
     slipped = slippage if isinstance(slippage, Unavailable) else -2.0 * value * slippage
     return ContractCost(contract, expected, low, fees, slipped, tuple(notes))
@@ -83,5 +83,20 @@ def total_cost(parts: Sequence[ContractCost]) -> Cost:
         total=funding + basis + fees + slippage,
         total_low=low + basis + fees + slippage,
         by_contract=rows,
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=_told(parts),
     )
+
+
+def _told(parts: Sequence[ContractCost]) -> tuple[str, ...]:
+    """Each kind of note once, with the contracts it is about."""
+    about: dict[str, list[str]] = {}
+    for part in parts:
+        for note in part.notes:
+            about.setdefault(note, []).append(part.contract.id)
+    return tuple(f"{note} ({_those(ids, len(parts))})" for note, ids in about.items())
+
+
+def _those(ids: Sequence[str], known: int) -> str:
+    if len(ids) == 1:
+        return ids[0]
+    return f"all {known} contracts" if len(ids) == known else f"{len(ids)} contracts: {', '.join(ids)}"

@@ -14,6 +14,7 @@ from stormsail.plan.settle import Settled
 from stormsail.plan.types import Order
 
 _PRICE_OF_NOTHING = 1e-7
+_LOOSER = {Limit.COLLATERAL: "more collateral", Limit.BUDGET: "more budget"}
 WHOLE = "portfolio"
 
 
@@ -66,25 +67,24 @@ def costs_of(desk: Desk, book: Settled) -> tuple[ContractCost, ...]:
 
 
 def binding_limits(desk: Desk, book: Settled) -> tuple[str, ...]:
-    """Limits that held the hedge back, each with its figure and what one more unit of it would be worth."""
+    """Limits that held the hedge back, each with its figure and what a thousand more of it would be worth."""
     found = []
     limits = book.problem.limits
     used = limits.rows @ book.solution.h
     for row, (group, name, price) in enumerate(zip(limits.groups, limits.names, book.solution.shadow, strict=True)):
         if price <= _PRICE_OF_NOTHING or limits.bounds[row] <= 0:
-            continue
+            continue  # a floor, whose bound is what the hedge must pay, asks for more hedge
         if group is Limit.DELTA or (group is Limit.CAPACITY and not _by_volume(desk, row)):
             continue  # these are the wish itself
         told = name if group.value == name else f"{group.value} {name}"
-        if group is Limit.FLOOR:
-            found.append(
-                f"floor: the hedge must pay {-limits.bounds[row]:,.0f} after the fall; worth {price:.4f} a unit"
-            )
-        else:
-            found.append(
-                f"{told}: {used[row]:,.0f} of {limits.bounds[row]:,.0f}; one more unit would be worth {price:.4f}"
-            )
+        found.append(f"{told}: {used[row]:,.0f} of {limits.bounds[row]:,.0f}; {_worth(group, price)}")
     return tuple(found)
+
+
+def _worth(group: Limit, price: float) -> str:
+    """What loosening a limit by a thousand is worth, from the shadow price of one unit."""
+    gain = f"about {1000.0 * price:,.0f}" if price >= 0.0005 else "less than 1"
+    return f"1,000 {_LOOSER.get(group, 'more room there')} would be worth {gain} in risk, carry and cost"
 
 
 def _by_volume(desk: Desk, row: int) -> bool:

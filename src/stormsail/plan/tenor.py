@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from stormsail.audit import Tolerance
-from stormsail.core import Tenor, Unavailable, to_float
+from stormsail.core import Tenor, Unavailable
+from stormsail.instruments.offers import round_trip
 from stormsail.plan.advice import advise
 from stormsail.plan.terms import Terms
 from stormsail.plan.types import TenorAdvice
@@ -61,8 +62,7 @@ def _volume(terms: Terms) -> float:
 
 
 def _cost(terms: Terms, size: float) -> float:
-    slip = terms.slippage(size)
-    return 2.0 * (to_float(terms.contract.taker_fee) + (0.0 if isinstance(slip, Unavailable) else slip))
+    return round_trip(terms.contract, terms.slippage(size))
 
 
 def follow(terms: Sequence[Terms], advice: TenorAdvice) -> tuple[Terms, ...]:

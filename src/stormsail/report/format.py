@@ -203,6 +203,15 @@ def window(text: str) -> str:
     return f"{days.replace('..', ' to ')}, {steps.get(step, step)}" if ".." in days and step else clean(text)
 
 
+def bar_of(text: str) -> str:
+    """What one observation of a window is: a day, an hour, or a return of another length.
+
+    >>> bar_of("2024-01-01..2024-12-31 1d"), bar_of("2024-01-01..2024-12-31 1h"), bar_of("all of it")
+    ('day', 'hour', 'return')
+    """
+    return {"1d": "day", "1h": "hour"}.get(text.rpartition(" ")[2], "return")
+
+
 def clean(text: str) -> str:
     """Text from outside on one line, without control characters and without marks that turn writing around.
 

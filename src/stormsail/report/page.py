@@ -46,7 +46,7 @@ def show_table(console: Console, table: Table, *, top: int = TOP) -> None:
         top = len(table.rows)
     shown = _fitting(table, table.rows[:top], console.width)
     columns = tuple(table.columns[i] for i in shown)
-    rows = [tuple(row.cells[i] for i in shown) for row in table.rows[:top]]
+    rows, notes = _renumbered(table, [tuple(row.cells[i] for i in shown) for row in table.rows[:top]])
     widths, marks = _widths(columns, rows)
     widths = _narrow(columns, widths, marks, console.width)
     if table.caption:
@@ -60,9 +60,17 @@ def show_table(console: Console, table: Table, *, top: int = TOP) -> None:
             say(console, row.note, indent=4, style="dim")
     if len(table.rows) > top:
         say(console, f"and {len(table.rows) - top:,} more", style="dim")
-    marked = {cell.mark for cells in rows for cell in cells}
-    for footer in (*table.footers, *(f"{mark} {reason}" for mark, reason in table.notes if mark in marked)):
+    for footer in (*table.footers, *notes):
         say(console, footer, style="dim", indent=2)
+
+
+def _renumbered(table: Table, rows: Sequence[tuple[Cell, ...]]) -> tuple[list[tuple[Cell, ...]], list[str]]:
+    """The cells shown, and the notes they refer to, numbered from 1 without gaps."""
+    marked = {cell.mark for cells in rows for cell in cells}
+    told = [(mark, reason) for mark, reason in table.notes if mark in marked]
+    new = {mark: f"[{number}]" for number, (mark, _) in enumerate(told, 1)}
+    cells = [tuple(Cell(cell.text, new.get(cell.mark, cell.mark)) for cell in row) for row in rows]
+    return cells, [f"{new[mark]} {reason}" for mark, reason in told]
 
 
 def _writable(console: Console, text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stormsail.core import Maybe, Unavailable
 from stormsail.report.format import NOT_KNOWN, clean
@@ -89,6 +90,9 @@ class Section:
 class Builder:
     """Collects the rows of a table and numbers the reasons of its gaps.
 
+    A line of words that would stand under several rows is told once, as a numbered note; ``noted`` is the column that
+    carries the number.
+
     >>> b = Builder("Coins", (Column("Asset", number=False), Column("Volatility", "%")))
     >>> b.add("NEW", b.gap("nine days of history"))
     >>> b.table().rows[0].cells[1], b.table().notes
@@ -99,6 +103,7 @@ class Builder:
     columns: tuple[Column, ...]
     footers: tuple[str, ...] = ()
     terminal: bool = True
+    noted: int = 0
     _rows: list[Row] = field(default_factory=list)
     _reasons: dict[str, int] = field(default_factory=dict)
 
@@ -138,8 +143,18 @@ class Builder:
 
     def table(self) -> Table:
         """The finished table."""
+        told = Counter(row.note for row in self._rows if row.note)
+        rows = tuple(self._once(row) if told[row.note] > 1 else row for row in self._rows)
         notes = tuple((f"[{number}]", reason) for reason, number in self._reasons.items())
-        return Table(self.caption, self.columns, tuple(self._rows), self.footers, notes, self.terminal)
+        return Table(self.caption, self.columns, rows, self.footers, notes, self.terminal)
+
+    def _once(self, row: Row) -> Row:
+        """The row with its line of words behind a number; a cell that has a number already keeps both as they are."""
+        cell = row.cells[self.noted]
+        if cell.mark:
+            return row
+        marked = self.marked(cell.text, row.note)
+        return replace(row, cells=(*row.cells[: self.noted], marked, *row.cells[self.noted + 1 :]), note="")
 
 
 def present(tables: Iterable[Table]) -> tuple[Table, ...]:

@@ -11,6 +11,7 @@ from stormsail.audit.types import AssetExposure, ExposureReport, Risk
 from stormsail.core import Maybe, Unavailable, to_float
 from stormsail.report.format import (
     amounts,
+    bar_of,
     clean,
     count,
     fixed,
@@ -25,7 +26,7 @@ from stormsail.report.page import TOP, say, show_section
 from stormsail.report.tables import HTML_ONLY, Builder, Cell, Column, Section, Table
 from stormsail.report.text_findings import findings_section
 
-BETA_NOTE = "Beta: by how many percent it moves when BTC moves by 1 %; 'falls' counts only days when BTC fell."
+BETA_NOTE = "Beta: by how many percent it moves when BTC moves by 1 %; 'falls' counts only the times when BTC fell."
 LOSS_NOTE = "Worst 5 % day: on one day in twenty it lost this much or more (historical value at risk)."
 
 _MEASURES: tuple[tuple[str, str, bool], ...] = (
@@ -38,11 +39,11 @@ _MEASURES: tuple[tuple[str, str, bool], ...] = (
     ("var_95_normal", "Worst 5 % if returns were normal", True),
     ("es_95_normal", "Mean of the worst 5 % if normal", True),
     ("beta_btc", "Beta to BTC", False),
-    ("beta_up", "Beta to BTC on days it rises", False),
-    ("beta_down", "Beta to BTC on days it falls", False),
+    ("beta_up", "Beta to BTC when it rises", False),
+    ("beta_down", "Beta to BTC when it falls", False),
     ("beta_eth", "Beta to ETH", False),
     ("beta_alts", "Beta to the average altcoin", False),
-    ("tail_ratio", "Fall per fall of BTC, its worst 2 % of days", False),
+    ("tail_ratio", "Fall per fall of BTC, at its worst 2 %", False),
 )
 
 
@@ -95,10 +96,10 @@ def _daily_loss(report: ExposureReport, currency: str) -> str:
     var, es = report.risk.var_95, report.risk.es_95
     if isinstance(var, Unavailable):
         return f"What it could lose on a day is unavailable: {var.reason}."
-    text = f"In the worst 5 % of days it loses {_loss(var.value, report.value, currency)} or more"
+    text = f"In the worst 5 % of days the coins lose {_loss(var.value, report.risky_value, currency)} or more"
     if not isinstance(es, Unavailable):
-        text += f", on average {_loss(es.value, report.value, currency)}"
-    return f"{text}; this is counted over {count(var.n, 'day')} ({window(var.window)})."
+        text += f", on average {_loss(es.value, report.risky_value, currency)}"
+    return f"{text}; this is counted over {count(var.n, bar_of(var.window))} ({window(var.window)})."
 
 
 def _loss(fraction: float, value: float, currency: str) -> str:
@@ -108,9 +109,9 @@ def _loss(fraction: float, value: float, currency: str) -> str:
 def _longer(risk: Risk) -> str:
     parts = []
     if not isinstance(risk.volatility, Unavailable):
-        parts.append(f"its value swings by {percent(risk.volatility.value, 0)} a year")
+        parts.append(f"their value swings by {percent(risk.volatility.value, 0)} a year")
     if not isinstance(risk.drawdown, Unavailable):
-        parts.append(f"its deepest fall in that time was {percent(risk.drawdown.value, 0)}")
+        parts.append(f"the deepest fall in that time was {percent(risk.drawdown.value, 0)}")
     text = " and ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
@@ -119,10 +120,10 @@ def _with_btc(risk: Risk) -> str:
     up, down, tail = risk.beta_up, risk.beta_down, risk.tail_ratio
     if isinstance(up, Unavailable) or isinstance(down, Unavailable):
         return ""
-    text = f"When BTC falls by 10 % it falls by about {percent(down.value * 0.1)}; "
-    text += f"when BTC rises by 10 % it rises by about {percent(up.value * 0.1)}"
+    text = f"When BTC falls by 10 % they fall by about {percent(down.value * 0.1)}; "
+    text += f"when BTC rises by 10 % they rise by about {percent(up.value * 0.1)}"
     if not isinstance(tail, Unavailable):
-        text += f"; on BTC's worst days it fell {fixed(tail.value, 2)} times as much as BTC"
+        text += f"; on BTC's worst days they fell {fixed(tail.value, 2)} times as much as BTC"
     return f"{text}."
 
 
@@ -201,6 +202,12 @@ def _two(value: float) -> str:
     return fixed(value, 2)
 
 
+def _bars(risk: Risk) -> str:
+    """What the samples of the measures count: days, hours, or either."""
+    bars = {bar_of(v.window) for name, _, _ in _MEASURES if not isinstance(v := getattr(risk, name), Unavailable)}
+    return f"{bars.pop().capitalize()}s" if len(bars) == 1 else "Returns"
+
+
 def _risk_table(risk: Risk) -> Table:
     build = Builder(
         "The portfolio as a whole, at today's weights",
@@ -208,7 +215,7 @@ def _risk_table(risk: Risk) -> Table:
             Column("Measure", number=False),
             Column("Value"),
             Column("+-"),
-            Column("Days", drop=1),
+            Column(_bars(risk), drop=1),
             Column("Sample", number=False, drop=2),
             Column("Definition", number=False, drop=HTML_ONLY),
         ),

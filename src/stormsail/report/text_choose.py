@@ -70,9 +70,7 @@ def choose_section(shortlist: Shortlist, horizon: timedelta | None, currency: st
 def _lead(shortlist: Shortlist) -> tuple[str, ...]:
     sentences = []
     if best := _first_usable(shortlist.portfolio):
-        removed = effectiveness_words(best.effectiveness)
-        words = f"For the portfolio as a whole '{best.candidate.name}' ranks first: out of sample it removed {removed} "
-        sentences.append(f"{words}of the day-to-day variance.")
+        sentences.append(f"For the portfolio as a whole '{best.candidate.name}' ranks first: {_removed(best)}.")
     firsts = [_first_usable(scores) for scores in shortlist.by_asset.values()]
     own = sum(s is not None and s.candidate.route in (Route.DIRECT, Route.DATED, Route.INVERSE) for s in firsts)
     none = sum(s is None for s in firsts)
@@ -82,6 +80,12 @@ def _lead(shortlist: Shortlist) -> tuple[str, ...]:
         words += f", {others} by a substitute" if others else ""
         sentences.append(f"{words}, and for {none} nothing usable was found." if none else f"{words}.")
     return (" ".join(sentences),) if sentences else ("No candidate was found.",)
+
+
+def _removed(best: CandidateScore) -> str:
+    if isinstance(best.effectiveness, Unavailable):
+        return f"how much of the day-to-day variance it removes out of sample is {best.effectiveness}"
+    return f"out of sample it removed {effectiveness_words(best.effectiveness)} of the day-to-day variance"
 
 
 def _first_usable(scores: Sequence[CandidateScore]) -> CandidateScore | None:
@@ -97,6 +101,7 @@ def _columns(first: Column, currency: str) -> tuple[Column, ...]:
         Column("95 %\ninterval", "%", drop=3),
         Column("Risk\nremoved", "%"),
         Column("Carry", "%"),
+        Column("In its\nworst 5 %", "%", drop=3),
         Column("Cost", "%", drop=1),
         Column("Room", currency, drop=4),
         Column("Score", "%"),
@@ -124,7 +129,7 @@ def _best_table(shortlist: Shortlist, over: str, currency: str) -> Table:
     """The first candidate of each coin."""
     footers = () if shortlist.portfolio else _footers(over)
     columns = _columns(Column("For", number=False), currency)
-    build = Builder("For each coin, the best candidate", columns, footers)
+    build = Builder("For each coin, the best candidate", columns, footers, noted=1)
     for asset, scores in shortlist.by_asset.items():
         if scores:
             build.add(asset, *_cells(build, scores[0]), note=_because(scores[0]))
@@ -136,7 +141,7 @@ def _best_table(shortlist: Shortlist, over: str, currency: str) -> Table:
 def _all_table(shortlist: Shortlist, currency: str) -> Table:
     """Every candidate of every coin; too long for a terminal."""
     columns = _columns(Column("For", number=False), currency)
-    build = Builder("Every candidate of every coin, best first", columns, terminal=False)
+    build = Builder("Every candidate of every coin, best first", columns, terminal=False, noted=1)
     for asset, scores in shortlist.by_asset.items():
         for rank, score in enumerate(scores):
             build.add("" if rank else asset, *_cells(build, score), note=_because(score), strong=rank == 0)
@@ -163,6 +168,7 @@ def _cells(build: Builder, score: CandidateScore) -> tuple[Cell | str, ...]:
         *effectiveness_cells(build, score.effectiveness),
         build.number(score.risk_removed, points),
         build.gap(carry.reason) if isinstance(carry, Unavailable) else _carry(build, carry.expected, carry.assumed),
+        "" if isinstance(carry, Unavailable) else signed_points(carry.low, 2),
         build.number(score.cost, lambda x: points(x, 2)),
         _room(build, score),
         build.number(score.score, signed_points),
