@@ -7,7 +7,7 @@ from scipy.stats import kstest, norm, t
 
 from stormsail.core import InputError, Unavailable
 from stormsail.forecast._kernels import garch_loss
-from stormsail.forecast.garch import GarchFit, fit_garch, simulate_max_rise
+from stormsail.forecast.garch import GarchFit, fit_garch, rare_max_rise, simulate_max_rise
 
 FLAT = GarchFit(0.0, 1e-4, 0.0, 0.0, math.inf, 1e-4, 0.0, 1000, True)
 
@@ -140,3 +140,35 @@ def test_same_key_same_paths_and_drift_is_a_choice():
 def test_nothing_to_simulate_is_refused(steps, paths):
     with pytest.raises(InputError):
         simulate_max_rise(FLAT, steps, paths)
+
+
+WILD = GarchFit(0.0, 1e-6, 0.10, 0.88, 3.5, 1e-4, 0.0, 1000, True)
+
+
+def rise_at(alpha, rises, weights):
+    order = np.argsort(-rises)
+    return rises[order][np.searchsorted(np.cumsum(weights[order]) / weights.sum(), alpha)]
+
+
+def test_rare_rises_have_the_chance_of_plain_ones():
+    plain = simulate_max_rise(WILD, 24, 400_000)
+    rises, weights = rare_max_rise(WILD, 24, 40_000)
+    assert weights.mean() == pytest.approx(1.0, rel=1e-12)
+    for level, close in ((0.01, 0.03), (0.05, 0.03), (0.2, 0.05), (0.5, 0.15)):
+        assert np.mean(weights * (rises >= level)) == pytest.approx(np.mean(plain >= level), rel=close)
+
+
+def test_ten_seeds_agree_on_a_rise_of_one_in_three_thousand():
+    found = np.array([rise_at(0.01 / 30, *rare_max_rise(WILD, 24, seed=s)) for s in range(10)])
+    assert np.abs(found / np.median(found) - 1.0).max() < 0.15
+    plain = np.array([np.sort(simulate_max_rise(WILD, 24, seed=s))[-3] for s in range(10)])
+    assert np.std(np.log(plain)) > 3.0 * np.std(np.log(found))
+
+
+def test_rare_draws_are_the_same_each_time():
+    first, second = (rare_max_rise(WILD, 6, 500, seed=3) for _ in range(2))
+    assert first[0].tobytes() == second[0].tobytes()
+    assert first[0].shape == first[1].shape == (1000,)
+    assert rare_max_rise(WILD, 6, 500, seed=4)[0].tobytes() != first[0].tobytes()
+    with pytest.raises(InputError):
+        rare_max_rise(WILD, 0)

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormsail.core import InputError, Unavailable, split_multiplier
-from stormsail.margin.collateral import allowance, collateral_requirement
+from stormsail.core import InputError, Trouble, Unavailable, split_multiplier
+from stormsail.margin.collateral import allowance, ceiling_findings, collateral_requirement
 from stormsail.margin.coverage import binomial_band, coverage, coverage_table
 from stormsail.margin.fan import RiseFan, rise_fan
-from stormsail.margin.floor import RiseClass, floor_rise, is_young, rise_class
+from stormsail.margin.floor import RiseClass, ceiling_rise, floor_rise, is_young, rise_class
 from stormsail.margin.methods import Simulated, standard_methods
 from stormsail.margin.moves import Moves, bar_moves, book_moves, coarsened
 from stormsail.margin.rise import bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
-from stormsail.margin.tail import block_maxima, fit_pareto, pareto_tail
+from stormsail.margin.tail import block_maxima, bounded_pareto, fit_pareto, pareto_tail
 from stormsail.margin.types import Method, Promise, UpMove
 from tests.support import bars, random_walk
 
@@ -58,6 +58,12 @@ def test_ewma_recovers_volatility() -> None:
     assert sigma == pytest.approx(0.01 * math.sqrt(24), rel=0.1)
 
 
+def evenly(uniform: np.ndarray) -> np.ndarray:
+    """The first column, which says where a path starts, spread over the paths."""
+    starts = (np.arange(len(uniform)) + uniform[:, 0]) / len(uniform)
+    return np.column_stack([starts, uniform[:, 1:]])
+
+
 def slow_bootstrap(moves: Moves, draws: np.ndarray, restart: float) -> list[float]:
     highs, closes = moves.usable()
     tops = []
@@ -75,7 +81,7 @@ def slow_bootstrap(moves: Moves, draws: np.ndarray, restart: float) -> list[floa
 
 def test_bootstrap_equals_a_plain_loop() -> None:
     moves = walk(24 * 60)
-    tops = slow_bootstrap(moves, rng(7).random((500, 24)), 1 / 24)
+    tops = slow_bootstrap(moves, evenly(rng(7).random((500, 24))), 1 / 24)
     found = bootstrap_rise(moves, DAY, 0.02, paths=500, seed=7)
     assert isinstance(found, Method)
     assert found.move == pytest.approx(sorted(tops)[500 - 9], rel=1e-12)
@@ -160,6 +166,61 @@ def test_methods_are_monotone_in_alpha(a: float, b: float) -> None:
         lambda alpha: floor_rise("alt", DAY, alpha),
     ):
         assert rise(low).move >= rise(high).move
+
+
+def test_a_weighted_sample_is_the_same_sample_with_repeats() -> None:
+    rises, counts = rng(3).exponential(0.05, 300), rng(4).integers(1, 4, 300)
+    counts[np.argmax(rises)] = 1  # the largest counts once more on the safe side
+    for alpha in (0.01, 0.05, 0.3):
+        once = from_simulation(rises, alpha, "", counts.astype(float))
+        again = from_simulation(np.repeat(rises, counts), alpha, "")
+        assert once.move == pytest.approx(again.move, rel=1e-12)
+        assert once.exceed(0.08) == pytest.approx(again.exceed(0.08), rel=1e-12)
+        assert once.exceed(9.0) == pytest.approx(again.exceed(9.0), rel=1e-12)
+
+
+def test_the_error_told_is_that_of_other_samples() -> None:
+    found = [from_simulation(rng(k).exponential(0.05, 4000), 0.01, "model") for k in range(60)]
+    told = [float(m.rise.detail.split("+- ")[1].split("%")[0]) / 100 for m in found]
+    assert np.mean(told) == pytest.approx(np.std([m.move for m in found]), rel=0.3)
+    assert "beyond them" in from_simulation(rng(1).exponential(0.05, 100), 0.001, "model").rise.detail
+
+
+def test_the_rise_does_not_hang_on_the_seed_of_the_bootstrap() -> None:
+    """Ten seeds on two years of hours with heavy tails: a chance of one in 3,000."""
+    closes = np.exp(0.008 * rng(8).standard_t(3.5, 24 * 730))
+    times = np.datetime64("2022-01-01T00:00", "us") + np.arange(len(closes)) * np.timedelta64(1, "h")
+    moves = Moves(times, np.maximum(closes, 1.0), closes, HOUR)
+    found = [bootstrap_rise(moves, DAY, PROMISE.alpha_per_top_up, seed=s) for s in range(10)]
+    rises = np.array([m.move for m in found if isinstance(m, Method)])
+    assert len(rises) == 10
+    assert np.ptp(rises) < 0.25 * rises.mean()
+
+
+def test_no_estimate_asks_for_more_than_the_ceiling_and_a_finding_says_so() -> None:
+    most = ceiling_rise(DAY, PROMISE.alpha_per_top_up)
+    wild = Simulated(rng(2).exponential(2.0, 5000), "wild")
+    methods, _ = standard_methods(walk(), RiseClass.BTC, PROMISE, simulated=wild)
+    by_name = {m.name: m for m in methods}
+    assert max(m.move for m in methods) == by_name["simulation"].move == most
+    assert by_name["simulation"].rise.asked == pytest.approx(2.0 * math.log(3000), rel=0.15)
+    assert by_name["simulation"].exceed(most) > 100 * PROMISE.alpha_per_top_up  # its own view of the chance stays
+    (found,) = ceiling_findings(collateral_requirement("x", methods, PROMISE, 0.01))
+    assert found.trouble is Trouble.DEGRADED and "simulation asked" in found.cause
+    calm, _ = standard_methods(walk(), RiseClass.BTC, PROMISE)
+    assert ceiling_findings(collateral_requirement("x", calm, PROMISE, 0.01)) == ()
+    for kind in RiseClass:
+        assert floor_rise(kind, DAY, 1e-4).move <= ceiling_rise(DAY, 1e-4)
+
+
+def test_one_wild_block_does_not_make_the_tail() -> None:
+    """A coin that rose by 780 % once in nine months: the shape is held at a half."""
+    blocks = np.r_[rng(5).exponential(0.05, 275), 7.8]
+    shapes, _ = bounded_pareto(np.sort(blocks)[-20:][rng(6).integers(0, 20, (50, 20))])
+    assert shapes.max() <= 0.5 and shapes.min() >= -0.5
+    found = pareto_tail(blocks, PROMISE.alpha_per_top_up)
+    assert isinstance(found, Method)
+    assert math.isfinite(found.move) and found.exceed(found.move) == pytest.approx(PROMISE.alpha_per_top_up, rel=1e-6)
 
 
 def test_floor_table_and_its_lines() -> None:
@@ -255,7 +316,7 @@ def test_fan_rises_and_ends_at_the_bootstrap() -> None:
     assert isinstance(fan, RiseFan)
     assert fan.rises.shape == (2, 24) and fan.hours[-1] == 24.0
     assert (np.diff(fan.rises, axis=0) >= 0).all() and (np.diff(fan.rises, axis=1) >= 0).all()
-    tops = slow_bootstrap(moves, rng(7).random((1000, 24)), 1 / 24)
+    tops = slow_bootstrap(moves, evenly(rng(7).random((1000, 24))), 1 / 24)
     assert fan.rises[1, -1] == pytest.approx(np.quantile(tops, 0.99), rel=1e-12)
     assert isinstance(rise_fan(walk(24 * 10), DAY), Unavailable)
 

@@ -131,29 +131,56 @@ def garch_variance(shocks: FloatArray, omega: float, alpha: float, beta: float, 
 
 
 @nb.njit(cache=True, nogil=True)
+def polar_parts(uniforms: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``ln(1 - u)`` and ``cos(2 pi v)`` of pairs of uniforms, shape (paths, steps, 2) -> twice (paths, steps)."""
+    paths, steps, _ = uniforms.shape
+    logs = np.empty((paths, steps))
+    turns = np.empty((paths, steps))
+    for p in range(paths):
+        for t in range(steps):
+            logs[p, t] = math.log(1.0 - uniforms[p, t, 0])
+            turns[p, t] = math.cos(2.0 * math.pi * uniforms[p, t, 1])
+    return logs, turns
+
+
+@nb.njit(cache=True, nogil=True)
 def max_rise(
-    uniforms: FloatArray, omega: float, alpha: float, beta: float, nu: float, mean: float, start: float
+    logs: FloatArray,
+    turns: FloatArray,
+    omega: float,
+    alpha: float,
+    beta: float,
+    nu: float,
+    mean: float,
+    start: float,
 ) -> FloatArray:
-    """Largest ``S_t / S_0 - 1`` along each path, at least 0; ``uniforms`` (paths, steps, 2) -> (paths,).
+    """Largest ``S_t / S_0 - 1`` along each path and its mirror image, at least 0: (paths, steps) -> (2, paths).
+
+    ``logs`` and ``turns`` are those of :func:`polar_parts`. The mirror image has every shock with the other sign, which
+    leaves the variances as they are.
 
     Log returns are ``mean + sqrt(h) z``; z is Student's t of unit variance by the polar method
     ``sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v)`` (Bailey 1994), normal where ``nu`` is infinite (Box & Muller 1958).
     """
-    paths, steps, _ = uniforms.shape
-    out = np.empty(paths)
+    paths, steps = logs.shape
+    out = np.empty((2, paths))
     ceiling = max(1.0, start)  # a hundred per cent a bar: beyond it only overflow is simulated
     heavy = np.isfinite(nu)
     scale = math.sqrt(nu - 2.0) if heavy else 1.0
     for p in range(paths):
         h = start
         level = 0.0
+        mirrored = 0.0
         top = 0.0
+        other = 0.0
         for t in range(steps):
-            u = 1.0 - uniforms[p, t, 0]
-            radius = math.sqrt(math.expm1(-2.0 / nu * math.log(u)) if heavy else -2.0 * math.log(u))
-            shock = math.sqrt(h) * scale * radius * math.cos(2.0 * math.pi * uniforms[p, t, 1])
+            radius = math.sqrt(math.expm1(-2.0 / nu * logs[p, t]) if heavy else -2.0 * logs[p, t])
+            shock = math.sqrt(h) * scale * radius * turns[p, t]
             level += mean + shock
+            mirrored += mean - shock
             top = max(top, level)
+            other = max(other, mirrored)
             h = min(ceiling, omega + alpha * shock * shock + beta * h)
-        out[p] = math.expm1(min(top, 50.0))
+        out[0, p] = math.expm1(min(top, 50.0))
+        out[1, p] = math.expm1(min(other, 50.0))
     return out

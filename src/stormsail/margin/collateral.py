@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stormsail.core import InputError
+from stormsail.core import Finding, InputError, Trouble
 from stormsail.margin.types import CollateralRequirement, Method, Promise, UpMove
 
 
@@ -92,3 +92,19 @@ def collateral_requirement(
         extras=extras,
         chance=tuple((m.name, float(m.exceed(top.move))) for m in ordered),
     )
+
+
+def ceiling_findings(requirement: CollateralRequirement) -> tuple[Finding, ...]:
+    """That methods asked for more than the ceiling, and how much, as one finding.
+
+    >>> rise = UpMove("pareto", 2.4, "", 276, asked=9.8)
+    >>> r = CollateralRequirement("x", 2.4, "pareto", (rise,), 0.01, 2.434, 0.0, ())
+    >>> print(ceiling_findings(r)[0])
+    degraded  collateral x: pareto asked to survive a rise of 980 %; held to 240 %, that of the worst tenth of all coins
+    """
+    held = [m for m in requirement.methods if m.asked is not None]
+    if not held:
+        return ()
+    asked = ", ".join(f"{m.method} asked to survive a rise of {100 * (m.asked or 0.0):,.0f} %" for m in held)
+    cure = f"held to {100 * held[0].move:,.0f} %, that of the worst tenth of all coins"
+    return (Finding(Trouble.DEGRADED, f"collateral {requirement.subject}", asked, cure),)

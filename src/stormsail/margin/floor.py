@@ -149,3 +149,15 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
     names = " + ".join(sorted(shares))
     detail = f"{names} over {top_up / timedelta(days=1):g} d; {SOURCE}"
     return Method(UpMove("floor", round(move, 12), detail, 0), exceed)
+
+
+def ceiling_rise(top_up: timedelta, alpha: float) -> float:
+    """Most that an estimate may ask for: the measured rise of the worst tenth of coins at that chance.
+
+    A few hundred days of one coin, or a model fitted to them, cannot show that it will do worse than the worst tenth of
+    all coins since 2020; where an estimate says so, a single bar of its past or the shape of its tail has decided.
+
+    >>> round(ceiling_rise(timedelta(days=1), 0.01 / 30), 3)
+    2.429
+    """
+    return floor_rise(RiseClass.YOUNG, top_up, alpha).move

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core import Unavailable
-from stormsail.margin.floor import RiseClass, floor_rise
+from stormsail.margin.floor import RiseClass, ceiling_rise, floor_rise
 from stormsail.margin.moves import Moves
-from stormsail.margin.rise import SEED, bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
+from stormsail.margin.rise import PATHS, SEED, bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
 from stormsail.margin.tail import block_maxima, pareto_tail
 from stormsail.margin.types import Method, Promise
-
-PATHS = 10_000
-"""Paths of a resampling or a simulation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +24,12 @@ class Simulated:
     Attributes:
         maxima: Shape (P,): within one top-up span, one for each path.
         model: The model and its parameters, in one line.
+        weights: Shape (P,): how often each path counts; equally by default.
     """
 
     maxima: NDArray[np.float64]
     model: str
+    weights: NDArray[np.float64] | None = None
 
 
 def standard_methods(
@@ -43,6 +42,8 @@ def standard_methods(
     seed: int = SEED,
 ) -> tuple[tuple[Method, ...], tuple[Unavailable, ...]]:
     """What each method wants survived within one top-up span, the floor first, and why others say nothing.
+
+    None may ask for more than :func:`~stormsail.margin.floor.ceiling_rise`; what it asked is kept beside.
 
     Args:
         moves: Bar moves of the contract (:func:`~stormsail.margin.moves.bar_moves`) or of the book
@@ -65,9 +66,20 @@ def standard_methods(
     if isinstance(simulated, Unavailable):
         found.append(simulated)
     elif simulated is not None:
-        found.append(from_simulation(simulated.maxima, alpha, simulated.model))
+        found.append(from_simulation(simulated.maxima, alpha, simulated.model, simulated.weights))
     found += [moves] if isinstance(moves, Unavailable) else _from_history(moves, span, alpha, paths, seed)
-    return tuple(m for m in found if isinstance(m, Method)), tuple(m for m in found if isinstance(m, Unavailable))
+    most = ceiling_rise(span, alpha)
+    return tuple(_held(m, most) for m in found if isinstance(m, Method)), tuple(
+        m for m in found if isinstance(m, Unavailable)
+    )
+
+
+def _held(method: Method, most: float) -> Method:
+    """The method, asking for no more than ``most``."""
+    if method.move <= most:
+        return method
+    told = f"asked for {method.move:.0%}, held to {most:.0%}; {method.rise.detail}"
+    return replace(method, rise=replace(method.rise, move=most, asked=method.move, detail=told))
 
 
 def _from_history(moves: Moves, span: timedelta, alpha: float, paths: int, seed: int) -> list[Method | Unavailable]:

@@ -8,8 +8,8 @@ chance per top-up span (:attr:`~stormsail.margin.types.Promise.alpha_per_top_up`
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ DAY = timedelta(days=1)
 
 SEED = 20_250_831
 """Key of every resampling in this room."""
+
+PATHS = 40_000
+"""Paths of a resampling: a chance of 1 in 3,000 rests on a dozen of them."""
 
 
 def _check_alpha(alpha: float) -> None:
@@ -65,25 +68,71 @@ def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> Method:
     return Method(UpMove("reflection", move, f"sigma {sigma_daily:.4f} a day over {top_up / DAY:g} d", 0), exceed)
 
 
-def _share_at_or_above(ordered: FloatArray, rise: float) -> float:
-    """Share of a sorted sample at or above ``rise``, with one more added on the safe side: ``(k + 1) / (n + 1)``."""
-    above = len(ordered) - int(np.searchsorted(ordered, rise, side="left"))
-    return min(1.0, (above + 1) / (len(ordered) + 1))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """Simulated rises, largest first, and the chance of each: ``(W_k + w_1) / (W + w_1)``.
+
+    ``W_k`` is the weight of the largest k, ``W`` that of all; the weight of the largest, ``w_1``, is added once more on
+    the safe side, which for equal weights gives ``(k + 1) / (n + 1)``.
+    """
+
+    rises: FloatArray
+    chances: FloatArray
+    never: float
+    error: FloatArray
+
+    @classmethod
+    def of(cls, maxima: FloatArray, weights: FloatArray | None) -> _Sample:
+        order = np.argsort(-maxima, kind="stable")
+        weight = np.ones(len(maxima)) if weights is None else weights[order]
+        whole = float(weight.sum() + weight[0])
+        error = np.sqrt(np.cumsum(weight * weight)) / whole
+        rises = maxima[order]
+        whole_ties = np.searchsorted(-rises, -rises, side="right") - 1
+        chances = ((np.cumsum(weight) + weight[0]) / whole)[whole_ties]
+        return cls(rises, chances, float(weight[0]) / whole, error)
+
+    def exceed(self, rise: float) -> float:
+        """Chance of ``rise``."""
+        above = int(np.searchsorted(-self.rises, -rise, side="right"))
+        return float(min(1.0, self.chances[above - 1])) if above else self.never
+
+    def count(self, alpha: float) -> int:
+        """How many of the largest have together a chance of at most ``alpha``; 0 where it is beyond them."""
+        return int(np.searchsorted(self.chances, alpha * (1.0 + 1e-12), side="right"))
+
+    def rise(self, alpha: float) -> float:
+        """The smallest rise whose chance stays within ``alpha``, or the largest of all."""
+        return max(0.0, float(self.rises[max(self.count(alpha), 1) - 1]))
 
 
-def _from_sample(method: str, maxima: FloatArray, alpha: float, detail: str, n: int) -> Method:
-    """The smallest sample value whose chance, as :func:`_share_at_or_above` counts it, stays within ``alpha``."""
-    ordered = np.sort(np.asarray(maxima, dtype=np.float64))
-    above = int(alpha * (len(ordered) + 1)) - 1
-    move = float(ordered[len(ordered) - max(above, 1)])
+def _from_sample(
+    method: str, maxima: FloatArray, alpha: float, detail: str, n: int, weights: FloatArray | None = None
+) -> Method:
+    """The smallest sample value whose chance stays within ``alpha``, with the error that drawing so few paths leaves.
+
+    The error is half the distance of the rises at ``alpha`` plus and minus the standard error of that chance.
+    """
+    sample = _Sample.of(np.asarray(maxima, dtype=np.float64), weights)
+    move, above = sample.rise(alpha), sample.count(alpha)
     if above < 1:
-        detail += f"; the largest of {len(ordered)}, a chance of {alpha:.1e} is beyond them"
-    return Method(UpMove(method, max(0.0, move), detail, n), partial(_share_at_or_above, ordered))
+        detail += f"; the largest of {len(maxima)}, a chance of {alpha:.1e} is beyond them"
+    else:
+        spread = float(sample.error[above - 1])
+        error = 0.5 * (sample.rise(max(alpha - spread, 0.0)) - sample.rise(min(alpha + spread, 1.0)))
+        detail += f"; {move:.1%} +- {error:.1%} by {above} paths beyond"
+    return Method(UpMove(method, move, detail, n), sample.exceed)
 
 
 def draws(seed: int, paths: int, steps: int) -> FloatArray:
-    """Uniform numbers of the resampled paths, shape (paths, steps), from a counter-based generator."""
-    return np.random.Generator(np.random.Philox(key=seed)).random((paths, steps))
+    """Uniform numbers of the resampled paths, shape (paths, steps), from a counter-based generator.
+
+    The first number of a path, which says where in the past it starts, is spread evenly over the paths (stratified), so
+    that a rare bar of the past comes up as often as its share and not by luck.
+    """
+    uniform = np.random.Generator(np.random.Philox(key=seed)).random((paths, steps))
+    uniform[:, 0] = (np.arange(paths) + uniform[:, 0]) / paths
+    return uniform
 
 
 def too_short(moves: Moves, method: str) -> Unavailable | None:
@@ -99,7 +148,7 @@ def bootstrap_rise(
     top_up: timedelta,
     alpha: float,
     *,
-    paths: int = 10_000,
+    paths: int = PATHS,
     mean_block: timedelta = DAY,
     seed: int = SEED,
 ) -> Method | Unavailable:
@@ -124,15 +173,16 @@ def bootstrap_rise(
     return _from_sample("bootstrap", maxima, alpha, detail, len(highs))
 
 
-def from_simulation(maxima: FloatArray, alpha: float, detail: str) -> Method:
+def from_simulation(maxima: FloatArray, alpha: float, detail: str, weights: FloatArray | None = None) -> Method:
     """Method 3: quantile of simulated largest rises, such as those of a fitted GARCH with t innovations.
 
     Args:
         maxima: Shape (P,): largest rise of each simulated path within the top-up span.
         alpha: Chance per top-up span.
         detail: The model and its parameters, in one line.
+        weights: Shape (P,): how often each path counts; equally by default.
     """
     _check_alpha(alpha)
     if len(maxima) == 0 or not np.isfinite(maxima).all():
         raise InputError("simulated rises are empty or not finite", cure="simulate again", where="simulation")
-    return _from_sample("simulation", maxima, alpha, detail, len(maxima))
+    return _from_sample("simulation", maxima, alpha, detail, len(maxima), weights)

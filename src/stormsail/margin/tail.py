@@ -18,6 +18,10 @@ FloatArray = NDArray[np.float64]
 FEWEST_PEAKS = 20
 FEWEST_BLOCKS = 60
 REFITS = 200
+SHAPES = (-0.5, 0.5)
+"""Bounds of the tail's shape. Beyond 0.5 the tail has no variance and 20 to 50 peaks, of which one decides, say nothing
+of a chance ten times rarer than theirs; below -0.5 the moments are not normal (Hosking and Wallis 1987).
+"""
 
 
 def block_maxima(moves: Moves, top_up: timedelta) -> FloatArray:
@@ -29,7 +33,7 @@ def block_maxima(moves: Moves, top_up: timedelta) -> FloatArray:
 
 
 def fit_pareto(excesses: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Shape and scale of the generalised Pareto distribution by probability-weighted moments.
+    """Shape and scale of the generalised Pareto distribution by probability-weighted moments, unbounded.
 
     With the sorted excesses ``y_1 <= ... <= y_k``, ``p_j = (j - 0.35) / k``, ``b0 = mean(y)`` and
     ``b1 = mean((1 - p_j) y_j)``: ``xi = 2 - b0 / (b0 - 2 b1)`` and ``beta = 2 b0 b1 / (b0 - 2 b1)``; always ``xi < 1``.
@@ -53,6 +57,18 @@ def fit_pareto(excesses: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(2.0 - first / spread), np.asarray(2.0 * first * second / spread)
 
 
+def bounded_pareto(excesses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """:func:`fit_pareto` with the shape held within :data:`SHAPES`; where it is, the mean sets ``beta = b0 (1 - xi)``.
+
+    >>> xi, beta = bounded_pareto(np.r_[np.full(20, 0.01), 9.0])
+    >>> float(xi), round(float(beta), 4)
+    (0.5, 0.219)
+    """
+    xi, beta = fit_pareto(excesses)
+    held = np.clip(xi, *SHAPES)
+    return held, np.where(held == xi, beta, excesses.mean(axis=-1) * (1.0 - held))
+
+
 def pareto_survival(excess: float, xi: FloatArray, beta: FloatArray) -> FloatArray:
     """``P(Y > y) = (1 + xi y / beta)^(-1/xi)``, the exponential at ``xi = 0``, and 0 beyond a finite end."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -67,7 +83,8 @@ def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = SEED) -> Method
     The threshold is the 95 % quantile of the block maxima, lowered where needed to leave 20 peaks. The peaks are
     resampled 200 times and the distribution refitted each time; the chance of a rise is the *mean* of the fits'
     chances, so that not knowing ``xi`` makes the tail heavier instead of being ignored (the predictive distribution).
-    Where the answer lies below the threshold, the sample itself gives it.
+    The shape of each fit is held within :data:`SHAPES`. Where the answer lies below the threshold, the sample itself
+    gives it.
 
     Args:
         maxima: Shape (B,): largest rises of non-overlapping top-up spans, see :func:`block_maxima`.
@@ -89,7 +106,7 @@ def pareto_tail(maxima: FloatArray, alpha: float, *, seed: int = SEED) -> Method
     threshold = float(ordered[n - k - 1])
     excesses = ordered[n - k :] - threshold
     rng = np.random.Generator(np.random.Philox(key=seed))
-    xi, beta = fit_pareto(excesses[rng.integers(0, k, (REFITS, k))])
+    xi, beta = bounded_pareto(excesses[rng.integers(0, k, (REFITS, k))])
     share = k / n
 
     def exceed(rise: float) -> float:

@@ -93,12 +93,14 @@ class UpMove:
         move: Rise as a fraction of today's price.
         detail: Parameters and sample, in one line.
         n: Observations behind it.
+        asked: What it said before the ceiling held it (:func:`~stormsail.margin.floor.ceiling_rise`), if it did.
     """
 
     method: str
     move: float
     detail: str
     n: int
+    asked: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from stormsail.core import Finding, Trouble, Unavailable, from_float, to_float
 from stormsail.margin.collateral import allowance, collateral_requirement
 from stormsail.margin.floor import rise_class
-from stormsail.margin.methods import PATHS, Simulated, standard_methods
+from stormsail.margin.methods import Simulated, standard_methods
 from stormsail.margin.moves import ENOUGH, Moves, book_moves
 from stormsail.margin.tiers import maintenance_rate, max_leverage
 from stormsail.margin.types import CollateralRequirement, Method, Promise
@@ -24,14 +24,15 @@ _FALLBACK_CAP = 0.003
 
 def simulated(moves: Moves, span: timedelta) -> Simulated | Unavailable:
     """Largest rises within ``span`` on paths of a GARCH(1,1) with Student's t, fitted to the last 1,000 bars."""
-    from stormsail.forecast.garch import fit_garch, simulate_max_rise
+    from stormsail.forecast.garch import fit_garch, rare_max_rise
 
     if moves.history < ENOUGH:
         return Unavailable("simulation: less than 30 days of history")
     fit = fit_garch(np.log(moves.usable()[1][-_GARCH_BARS:]))
     if isinstance(fit, Unavailable):
         return fit
-    return Simulated(simulate_max_rise(fit, moves.steps(span), PATHS), f"GARCH(1,1)-t: {fit.detail}")
+    rises, weights = rare_max_rise(fit, moves.steps(span))
+    return Simulated(rises, f"GARCH(1,1)-t: {fit.detail}", weights)
 
 
 def joint_moves(terms: Sequence[Terms], notionals: FloatArray) -> tuple[Moves | Unavailable, tuple[Finding, ...]]:

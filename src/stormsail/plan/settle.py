@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stormsail.core import Finding, NumericalError, to_float
+from stormsail.margin.collateral import ceiling_findings
 from stormsail.margin.types import CollateralRequirement, MarginMode
 from stormsail.plan.collateral import Keeper, joint_moves
 from stormsail.plan.desk import Desk
@@ -133,6 +134,8 @@ def _requirements(
         moves, found = joint_moves(terms, worth[rows])
         findings += found
         books[venue] = keeper.together(venue, terms, worth[rows], moves)
+        judged = [alone[i] for i in rows] if mode is MarginMode.ISOLATED else [books[venue]]
+        findings += [found for one in judged for found in ceiling_findings(one)]
         parts = sum(alone[i].rate * worth[i] for i in rows)
         need[venue] = float(parts if mode is MarginMode.ISOLATED else books[venue].rate * worth[rows].sum())
     return books, need, tuple(findings)
