@@ -11,6 +11,7 @@ from rich.console import Console
 
 from stormsail.core import Finding, Trouble
 from stormsail.plan.types import HedgePlan
+from stormsail.ratio.types import Effectiveness
 from stormsail.report.format import clean
 from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
@@ -139,6 +140,40 @@ def test_a_large_plan_is_cut_short_and_says_so() -> None:
     assert text.count("and 188 more") >= 4
     assert "COIN000, COIN001" in text and "COIN150" in text  # alike findings are told together, by name
     assert len(text.splitlines()) < 500
+
+
+def test_the_risk_removed_names_the_value_it_was_judged_on() -> None:
+    plan = fake_plan()
+    wanted, protected = sum(c.wanted for c in plan.coverage), sum(c.direct + c.proxy for c in plan.coverage)
+    text = flat(shown(lambda c: print_plan(c, plan)))
+    assert round(wanted) != round(protected)
+    assert f"on all of the {wanted:,.0f} USD you asked to protect, such a hedge removed 93.1 %" in text
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        ("2025-07-11..2025-08-01 1h", "removed 93.1 % (95 % interval 90 to 95 %) of the hour-to-hour variance"),
+        ("2025-07-11..2025-08-01 4h", "removed 93.1 % (95 % interval 90 to 95 %) of the variance;"),
+    ],
+)
+def test_samples_are_called_what_they_are(window: str, words: str) -> None:
+    plan = fake_plan()
+    assert isinstance(plan.effectiveness, Effectiveness)
+    contest = plan.contests[0]
+    rows = tuple(replace(r, effectiveness=replace(r.effectiveness, n=503, window=window)) for r in contest.rows)
+    plan = replace(
+        plan,
+        effectiveness=replace(plan.effectiveness, window=window, n=503),
+        contests=(replace(contest, rows=rows), *plan.contests[1:]),
+    )
+    text = flat(shown(lambda c: print_plan(c, plan)))
+    sizes = {
+        "1h": "503 hours, 2025-07-11 to 2025-08-01, hourly",
+        "4h": "503 returns, 2025-07-11 to 2025-08-01, every 4",
+    }
+    assert words in text
+    assert f"only on returns it had not seen ({sizes[window[-2:]]}" in text and f"Sample: {sizes[window[-2:]]}" in text
 
 
 def test_the_same_plan_reads_the_same_twice() -> None:

@@ -23,7 +23,7 @@ class Tolerance:
 
     Attributes:
         coverage: Share of the exposure to protect, in (0, 1].
-        survive: Market move that must be survived, in (0, 1): the portfolio falling by it must leave ``floor``,
+        survive: Move that must be survived, in (0, 1): the portfolio falling by it must leave ``floor``,
             and the hedge rising by it must not be liquidated.
         horizon: How long the protection is wanted, at most two years.
         collateral: Cash that can be posted, in the portfolio's currency; ``None`` means as much as is needed.

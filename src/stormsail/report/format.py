@@ -197,10 +197,13 @@ def window(text: str) -> str:
 
     >>> window("2024-01-01..2024-12-31 1d"), window("all of it")
     ('2024-01-01 to 2024-12-31, daily', 'all of it')
+    >>> window("2024-01-01..2024-01-31 4h")
+    '2024-01-01 to 2024-01-31, every 4 hours'
     """
     steps = {"1d": "daily", "1h": "hourly"}
     days, _, step = text.partition(" ")
-    return f"{days.replace('..', ' to ')}, {steps.get(step, step)}" if ".." in days and step else clean(text)
+    many = f"every {step[:-1]} hours" if step[-1:] == "h" and step[:-1].isdigit() else step
+    return f"{days.replace('..', ' to ')}, {steps.get(step, many)}" if ".." in days and step else clean(text)
 
 
 def bar_of(text: str) -> str:
@@ -210,6 +213,25 @@ def bar_of(text: str) -> str:
     ('day', 'hour', 'return')
     """
     return {"1d": "day", "1h": "hour"}.get(text.rpartition(" ")[2], "return")
+
+
+def sample(n: int, text: str) -> str:
+    """Size and window of a sample in words.
+
+    >>> sample(503, "2025-07-11..2025-08-01 1h")
+    '503 hours, 2025-07-11 to 2025-08-01, hourly'
+    """
+    return f"{count(n, bar_of(text))}, {window(text)}"
+
+
+def variance(text: str) -> str:
+    """What variance a sample of that window shows.
+
+    >>> variance("2024-01-01..2024-12-31 1d"), variance("2025-07-11..2025-08-01 4h")
+    ('day-to-day variance', 'variance')
+    """
+    bar = bar_of(text)
+    return "variance" if bar == "return" else f"{bar}-to-{bar} variance"
 
 
 def clean(text: str) -> str:

@@ -7,7 +7,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Carry", "What a short earns or pays by being held: funding of a perpetual, basis of a dated contract."),
     ("Collateral", "Cash that lies at the venue behind a short; it is what can be lost if the short is liquidated."),
     ("Coverage", "Share of what you hold that is to be protected."),
-    ("Effectiveness", "Share of the day-to-day variance that a hedge removes; 100 % is perfect, below 0 it does harm."),
+    ("Effectiveness", "Share of the variance of returns that a hedge removes; 100 % is perfect, below 0 it does harm."),
     ("Expected shortfall", "Mean loss on the worst days (of a stated share, such as 5 %)."),
     (
         "Funding",
@@ -22,7 +22,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Maintenance margin", "The least that must be left behind a position before it is liquidated."),
     ("Naive ratio 1", "Shorting exactly as much value as is held; the yardstick for every cleverer ratio."),
     ("Notional", "Value of a position at the present price."),
-    ("Out of sample", "Judged on days that the estimate had not seen."),
+    ("Out of sample", "Judged on returns that the estimate had not seen."),
     ("Perpetual", "A future without end; funding keeps its price near spot."),
     ("Proxy, substitute", "A contract on another coin that moves with yours; it leaves the part that does not."),
     ("Slippage", "What an order loses by moving the price against itself."),

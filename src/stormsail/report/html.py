@@ -14,7 +14,7 @@ from stormsail.report.figures import MaybeFigure, figures
 from stormsail.report.format import clean, count, fixed, moment, money, percent, span
 from stormsail.report.glossary import GLOSSARY
 from stormsail.report.tables import Builder, Column, Section
-from stormsail.report.text_plan import dated, plan_sections, totals
+from stormsail.report.text_plan import asked_value, dated, plan_sections, totals
 
 TOP = 15
 """Rows of a table shown before the reader asks for the rest; print shows all."""
@@ -95,7 +95,8 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     seen = (
         he.reason
         if isinstance(he, Unavailable)
-        else f"of the protected part's variance, out of sample; {percent(he.low, 0)} to {percent(he.high, 0)}"
+        else f"of the variance of the {money(asked_value(plan), currency)} you asked to protect, out of sample; "
+        f"{percent(he.low, 0)} to {percent(he.high, 0)}"
     )
     venues = f"posted at {count(len(plan.margins), 'venue')}"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"

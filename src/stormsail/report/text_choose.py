@@ -11,13 +11,24 @@ from rich.console import Console
 from stormsail.core import Unavailable
 from stormsail.instruments.types import CandidateScore, Route, Shortlist
 from stormsail.ratio.types import MaybeEffectiveness
-from stormsail.report.format import amount, count, ended, percent, points, sentence, signed_points, span
+from stormsail.report.format import (
+    amount,
+    count,
+    ended,
+    percent,
+    points,
+    sample,
+    sentence,
+    signed_points,
+    span,
+    variance,
+)
 from stormsail.report.page import TOP, show_section
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 from stormsail.report.text_findings import findings_section
 
 EFFECTIVENESS_NOTE = (
-    "Effectiveness: share of the day-to-day variance removed, measured on days the estimate had not seen; "
+    "Effectiveness: share of the variance removed, measured on returns the estimate had not seen; "
     "100 % is a perfect hedge, 0 % is useless, below 0 it does harm."
 )
 CARRY_NOTE = "Carry: what the short is expected to earn (+) or pay (-) by being held."
@@ -84,8 +95,10 @@ def _lead(shortlist: Shortlist) -> tuple[str, ...]:
 
 def _removed(best: CandidateScore) -> str:
     if isinstance(best.effectiveness, Unavailable):
-        return f"how much of the day-to-day variance it removes out of sample is {best.effectiveness}"
-    return f"out of sample it removed {effectiveness_words(best.effectiveness)} of the day-to-day variance"
+        return f"how much of the variance it removes out of sample is {best.effectiveness}"
+    he = best.effectiveness
+    tested = sample(he.n, he.window)
+    return f"out of sample it removed {effectiveness_words(he)} of the {variance(he.window)} ({tested})"
 
 
 def _first_usable(scores: Sequence[CandidateScore]) -> CandidateScore | None:

@@ -56,8 +56,8 @@ def insurance_lead(policy: Insurance, survive: float, horizon: timedelta, curren
         text += f" ({percent(-policy.premium_rate)} of the protected value a year)."
     if math.isnan(policy.deductible + policy.cover + policy.es_99_hedged + policy.es_99_unhedged):
         return f"{text} What it would leave you to bear is unavailable ({policy.method})."
-    text += f" If the market falls by {percent(survive, 0)}, you bear {money(policy.deductible, currency)} yourself "
-    text += f"(the deductible) and the hedge pays {money(policy.cover, currency)} (the cover)."
+    text += f" If your coins fall by {percent(survive, 0)} together, you bear {money(policy.deductible, currency)} "
+    text += f"yourself (the deductible) and the hedge pays {money(policy.cover, currency)} (the cover)."
     text += (
         f" In the worst 1 % of spans of {span(horizon)} the mean loss is {money(policy.es_99_hedged, currency)} with "
     )

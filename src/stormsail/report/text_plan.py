@@ -23,6 +23,7 @@ from stormsail.report.format import (
     quantity,
     sentence,
     span,
+    variance,
 )
 from stormsail.report.page import TOP, say, show_section
 from stormsail.report.tables import Builder, Column, Section, Table
@@ -80,6 +81,11 @@ def totals(plan: HedgePlan) -> tuple[Decimal, Decimal, float]:
     return short, collateral, sum(c.direct + c.proxy for c in plan.coverage)
 
 
+def asked_value(plan: HedgePlan) -> float:
+    """Value of coins that was to be protected, reached or not: the base of the plan's effectiveness."""
+    return sum(c.wanted for c in plan.coverage)
+
+
 def brief(plan: HedgePlan) -> tuple[str, ...]:
     """The plan in a few sentences."""
     currency = plan.portfolio.currency
@@ -118,16 +124,19 @@ def left_out(plan: HedgePlan) -> str:
 def _removed(plan: HedgePlan) -> str:
     if isinstance(plan.effectiveness, Unavailable):
         return f"How well it would have done out of sample is {plan.effectiveness}."
-    words = effectiveness_words(plan.effectiveness)
-    return f"On days it had not seen, such a hedge removed {words} of the day-to-day variance of that part."
+    words, whole = effectiveness_words(plan.effectiveness), money(asked_value(plan), plan.portfolio.currency)
+    return (
+        f"Judged out of sample on all of the {whole} you asked to protect, such a hedge removed {words} of the "
+        f"{variance(plan.effectiveness.window)}."
+    )
 
 
 def asked_for(tolerance: Tolerance, currency: str) -> str:
     """The risk tolerance in a sentence."""
     text = (
         f"You asked to protect {percent(tolerance.coverage, 0)} of your coins for {span(tolerance.horizon)}, to live "
-        f"through a move of {percent(tolerance.survive, 0)} either way, and to run a chance of liquidation of at most "
-        f"{percent(tolerance.liquidation_chance)} in 30 days when topping up takes {span(tolerance.top_up)}"
+        f"through a fall of your coins by {percent(tolerance.survive, 0)} and a rise of the shorts by as much, and to "
+        f"run a chance of liquidation of at most {percent(tolerance.liquidation_chance)} in 30 days when topping up takes {span(tolerance.top_up)}"
     )
     limits = [
         f"{words} {money(value, currency)}"

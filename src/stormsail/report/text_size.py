@@ -11,15 +11,28 @@ from stormsail.core import Tenor, Unavailable
 from stormsail.forecast.types import MaybeCarry
 from stormsail.plan.types import HedgePlan, TenorAdvice
 from stormsail.ratio.types import Contest
-from stormsail.report.format import count, fixed, listing, percent, points, sentence, signed_points, span, window
+from stormsail.report.format import (
+    bar_of,
+    count,
+    fixed,
+    listing,
+    percent,
+    points,
+    sample,
+    sentence,
+    signed_points,
+    span,
+    variance,
+    window,
+)
 from stormsail.report.page import TOP, show_section
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 from stormsail.report.text_choose import EFFECTIVENESS_NOTE, effectiveness_cells, effectiveness_words
 
 ESTIMATORS = (
-    "naive: ratio 1, split equally; ols: slope of past returns; ewma: the same, recent days weigh more; ewma_shrunk: "
-    "ewma drawn toward a prior (the equal split, or the coin's group); combination: mean of naive, ewma and ols; "
-    "down: from falling days only."
+    "naive: ratio 1, split equally; ols: slope of past returns; ewma: the same, recent returns weigh more; "
+    "ewma_shrunk: ewma drawn toward a prior (the equal split, or the coin's group); combination: mean of naive, ewma "
+    "and ols; down: from falling returns only."
 )
 
 
@@ -44,9 +57,11 @@ def contests_section(contests: Sequence[Contest], lead: tuple[str, ...] = ()) ->
 
 def _said(contest: Contest) -> str:
     rivals = count(len(contest.rows), "way")
+    samples = {sample(row.effectiveness.n, row.effectiveness.window) for row in contest.rows}
+    tested = f" ({samples.pop()})" if len(samples) == 1 else ""
     return (
         f"{rivals} of finding the ratio were tried on {_whole(contest.target)} with {listing(contest.instruments)}, "
-        f"each judged only on days it had not seen; '{contest.winner}' is used."
+        f"each judged only on returns it had not seen{tested}; '{contest.winner}' is used."
     )
 
 
@@ -59,18 +74,18 @@ def size_lead(plan: HedgePlan) -> tuple[str, ...]:
     planned, naive = plan.effectiveness, plan.effectiveness_naive
     if isinstance(planned, Unavailable):
         return (f"How well the planned hedge would have done out of sample is {planned}.",)
+    bar = bar_of(planned.window)
     text = (
-        f"Judged on the part to be protected, as far as its coins could be judged, on days it had not seen, the "
-        f"planned hedge removed "
-        f"{effectiveness_words(planned)} of the day-to-day variance; the same contracts at ratio 1 (short as much as "
-        f"you protect) removed {effectiveness_words(naive)}."
+        f"Judged on all that was to be protected, reached or not, as far as its coins could be judged, on {bar}s it "
+        f"had not seen, the planned hedge removed {effectiveness_words(planned)} of the {variance(planned.window)}; the "
+        f"same contracts at ratio 1 (short as much as you protect) removed {effectiveness_words(naive)}."
     )
     cut, before, after = planned.es_95_cut, planned.worst_day_unhedged, planned.worst_day_hedged
     if not math.isnan(cut):
-        text += f" It cut that part's mean loss of the worst 5 % of days by {percent(cut, 0)}."
+        text += f" It cut the mean loss in the worst 5 % of those {bar}s by {percent(cut, 0)}."
     if not math.isnan(before + after):
-        text += f" On that part's worst day ({percent(before)}) it made {percent(after)} with its hedge."
-    return (f"{text} Sample: {count(planned.n, 'day')}, {window(planned.window)}.", *_whole_book(plan))
+        text += f" In the worst {bar} of them ({percent(before)}) it made {percent(after)} with its hedge."
+    return (f"{text} Sample: {sample(planned.n, planned.window)}.", *_whole_book(plan))
 
 
 def _whole_book(plan: HedgePlan) -> tuple[str, ...]:
@@ -94,7 +109,7 @@ def contest_table(contest: Contest) -> Table:
             Column("Gain on\nratio 1", "points"),
             Column("p\n(Holm)"),
             Column("Cut of\nworst 5 %", "%"),
-            Column("In worst\n5 % days", "%", drop=3),
+            Column("In the\nworst 5 %", "%", drop=3),
             Column("Mean\nratio", drop=1),
             Column("Change\na step", drop=2),
         ),
