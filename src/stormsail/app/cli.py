@@ -32,7 +32,9 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file. Default: stormsail.toml.")]
 Coverage = Annotated[str | None, typer.Option(help="Share of the exposure to protect. Default: 50%.")]
-Survive = Annotated[str | None, typer.Option(help="Fall of your coins, and rise of the shorts, to survive. Default: 30%.")]
+Survive = Annotated[
+    str | None, typer.Option(help="Fall of your coins, and rise of the shorts, to live through. Default: 30%.")
+]
 Horizon = Annotated[str | None, typer.Option(help="How long protection is wanted. Default: 30d.")]
 Collateral = Annotated[str | None, typer.Option(help="Cash that can be posted. Default: as much as is needed.")]
 Floor = Annotated[str | None, typer.Option(help="Value the portfolio must keep after falling by --survive.")]

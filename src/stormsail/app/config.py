@@ -125,7 +125,7 @@ portfolio = "portfolio.csv"
 
 [tolerance]
 coverage = "50%"            # share of the exposure to protect
-survive = "30%"             # fall of your coins, and rise of the shorts, to survive
+survive = "30%"             # fall of your coins, and rise of the shorts, to live through
 horizon = "30d"             # how long protection is wanted
 # collateral = 20000        # cash that can be posted; leave out for "as much as is needed"
 # floor = 60000             # value the portfolio must keep after falling by `survive`
