@@ -31,21 +31,25 @@ def closes(seed: int = 7) -> dict[str, np.ndarray]:
     return found
 
 
-def source(*, without: tuple[str, ...] = (), volume: float = 5e7) -> MemorySource:
-    """Spot and perpetuals of every coin; coins in ``without`` have no perpetual."""
+def source(*, without: tuple[str, ...] = (), volume: float | None = 5e7) -> MemorySource:
+    """Spot and perpetuals of every coin; coins in ``without`` have no perpetual; no volume is known if it is None."""
+    traded = 0.0 if volume is None else volume / 6
     rng = np.random.Generator(np.random.Philox(key=99))
     series = {}
     for coin, path in closes().items():
-        frame = bars(path, start=START, bar=BAR, spread=0.002, volume=volume / 6)
+        frame = bars(path, start=START, bar=BAR, spread=0.002, volume=traded)
         series[info_of(frame, Kind.SPOT, coin, asset=coin, bar=BAR)] = frame
         if coin in without:
             continue
         basis = 1 + rng.normal(0, 0.0003, len(path))
-        perpetual = bars(path * basis, start=START, bar=BAR, spread=0.002, volume=volume / 6)
+        perpetual = bars(path * basis, start=START, bar=BAR, spread=0.002, volume=traded)
         series[info_of(perpetual, Kind.PERPETUAL, f"{coin}USDT", bar=BAR)] = perpetual
         rates = 0.0001 + rng.normal(0, 0.00005, DAYS * 3)
         paid = funding(rates, start=START)
         series[info_of(paid, Kind.FUNDING, f"{coin}USDT")] = paid
+    if volume is None:
+        hidden = pl.lit(None, pl.Float64).alias("quote_volume")
+        series = {i: f.with_columns(hidden) if "quote_volume" in f.columns else f for i, f in series.items()}
     return MemorySource(series)
 
 

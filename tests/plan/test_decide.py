@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,10 +13,11 @@ import pytest
 from stormsail.adapters.files.plan_file import render_plan
 from stormsail.adapters.files.venue_files import load_venues
 from stormsail.audit import Tolerance
-from stormsail.core import Holding, InfeasibleError, Portfolio, Tenor, parse_moment
+from stormsail.core import Holding, InfeasibleError, Portfolio, Tenor, Unavailable, parse_moment
 from stormsail.margin.types import MarginMode
 from stormsail.plan import HedgePlan, make_plan
 from stormsail.report.html import plan_html
+from stormsail.report.text_cost import cost_section
 from stormsail.report.text_plan import brief
 from tests.support import MemorySource
 
@@ -162,6 +164,19 @@ def test_an_unpriced_coin_does_not_stop_the_rest() -> None:
     locked = Portfolio((*held.holdings[1:], replace(held.holdings[0], locked=True)), name="locked")
     made = make_plan(locked, data.view(AS_OF), Tolerance(), venues=venues())
     assert any(f.name == "locked coins" for f in made.failures)
+
+
+def test_what_is_unavailable_is_never_told_as_nought() -> None:
+    data = source(volume=None)
+    made = make_plan(portfolio(data), data.view(AS_OF), Tolerance(coverage=SHARE), venues=venues())
+    assert made.orders
+    assert isinstance(made.cost.slippage, Unavailable)
+    assert made.cost.left_out == made.insurance.left_out == ("slippage",)
+    written = json.loads(render_plan(made))["cost"]
+    assert set(written["slippage"]) == {"unavailable"}
+    assert all(set(row[3]) == {"unavailable"} for row in written["by_contract"].values())
+    assert "without slippage, which is unavailable" in brief(made)[2]
+    assert "without slippage, which is unavailable" in cost_section(made).lead[1]
 
 
 def test_a_portfolio_of_stablecoins_has_nothing_to_hedge_and_says_so() -> None:

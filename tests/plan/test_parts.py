@@ -85,7 +85,20 @@ def test_total_cost_adds_up_and_names_what_is_missing() -> None:
         "slippage is unavailable and left out, no book (v:AAA_2512)",
         "carry is unavailable and left out, no history (v:BBBUSDT)",
     )
-    assert sum(sum(row) for row in cost.by_contract.values()) == pytest.approx(cost.total)
+    assert cost.left_out == ("funding of 1 of 2 contracts", "slippage of 1 of 3 contracts")
+    assert cost.by_contract["v:AAA_2512"] == (0.0, 100.0, -5.0, Unavailable("no book"))
+    assert cost.by_contract["v:BBBUSDT"][0] == Unavailable("no history")
+    known = [x for row in cost.by_contract.values() for x in row if not isinstance(x, Unavailable)]
+    assert sum(known) == pytest.approx(cost.total)
+
+
+def test_a_part_of_which_nothing_is_known_is_not_nought() -> None:
+    cost = total_cost([contract_cost(contract(), Decimal(1_000), Unavailable("no history"), Unavailable("no book"))])
+    assert cost.funding == cost.funding_low == Unavailable("no history")
+    assert cost.slippage == Unavailable("no book")
+    assert cost.basis == 0.0
+    assert cost.total == cost.total_low == -1.0
+    assert cost.left_out == ("funding", "slippage")
 
 
 def test_notes_of_one_kind_are_told_once() -> None:
@@ -161,6 +174,13 @@ def test_insurance_of_a_full_hedge_by_hand() -> None:
     assert policy.deductible == pytest.approx(30.0 + 20.0 - 18.0 + 2.0)
     assert policy.es_99_unhedged == pytest.approx(60.0)
     assert policy.es_99_hedged == pytest.approx(60.0 - 30.0 + 2.0)
+    # the other way round the short loses 90 on a rise of 150 %, but no more than the 40 behind it
+    rise = np.array([[1.5, -0.9], [0.0, 0.0]])
+    terms = {"held": held, "short": short, "fall": np.array([0.3, 0.4]), "paths": rise, "cost": 0.0, "protected": 60.0}
+    endless = insurance(**terms, horizon=MONTH, method="by hand")  # type: ignore[arg-type]  # mixed on purpose
+    ended = insurance(**terms, horizon=MONTH, method="by hand", stakes=[(short, 40.0)])  # type: ignore[arg-type]
+    assert endless.es_99_hedged == pytest.approx(max(-150.0 + 45.0 + 90.0, 0.0))
+    assert ended.es_99_hedged == pytest.approx(max(-150.0 + 45.0 + 40.0, 0.0))
     assert mean_of_worst(np.array([1.0, 5.0, 3.0]), 0.01) == 5.0
 
 

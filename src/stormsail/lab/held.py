@@ -103,7 +103,11 @@ def hold(plan: HedgePlan, view: MarketView) -> Held:
         if dead is not None:
             liquidated[account.venue] = _moment(times[dead])
             lost -= to_float(account.collateral)
-    fees = plan.cost.fees + plan.cost.slippage
+    fees = plan.cost.fees
+    if isinstance(plan.cost.slippage, Unavailable):
+        findings.append(Finding(Trouble.UNAVAILABLE, "slippage", plan.cost.slippage.reason, "left out of the result"))
+    else:
+        fees += plan.cost.slippage
     hedged = unhedged + hedge + fees
     return Held(
         start=plan.as_of, end=_moment(times[-1]), times=times, unhedged=unhedged, hedged=hedged,

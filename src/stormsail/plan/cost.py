@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from stormsail.core import Contract, Tenor, Unavailable, times, to_float
 from stormsail.forecast.types import CarryForecast, MaybeCarry
-from stormsail.plan.types import Cost
+from stormsail.plan.types import Cost, MaybeFigure
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ContractCost:
 
     Attributes:
         contract: Which contract.
-        carry: Expected funding (perpetual) or basis (dated).
+        carry: Expected funding (perpetual) or basis (dated); unavailable without a forecast.
         carry_low: The same in the worst 5 %.
         fees: Opening and closing, never positive.
         slippage: Opening and closing, never positive; unavailable without book and volume.
@@ -25,10 +25,10 @@ class ContractCost:
     """
 
     contract: Contract
-    carry: float
-    carry_low: float
+    carry: MaybeFigure
+    carry_low: MaybeFigure
     fees: float
-    slippage: float | Unavailable
+    slippage: MaybeFigure
     notes: tuple[str, ...]
 
 
@@ -37,9 +37,7 @@ def fee(contract: Contract, notional: Decimal) -> Decimal:
     return times(notional, contract.taker_fee)
 
 
-def contract_cost(
-    contract: Contract, notional: Decimal, carry: MaybeCarry, slippage: float | Unavailable
-) -> ContractCost:
+def contract_cost(contract: Contract, notional: Decimal, carry: MaybeCarry, slippage: MaybeFigure) -> ContractCost:
     """Cost of shorting ``notional`` over the forecast's horizon and closing again.
 
     Args:
@@ -50,41 +48,65 @@ def contract_cost(
     """
     value = to_float(notional)
     notes: list[str] = []
+    expected: MaybeFigure
+    low: MaybeFigure
     if isinstance(carry, CarryForecast):
         expected, low = carry.expected * value, carry.low * value
         if carry.assumed:
             notes.append(f"carry is {carry.method}")
     else:
-        expected = low = 0.0
+        expected = low = carry
         notes.append(f"carry is unavailable and left out, {carry.reason}")
     if isinstance(slippage, Unavailable):
         notes.append(f"slippage is unavailable and left out, {slippage.reason}")
     fees = -to_float(2 * fee(contract, notional))
-    slipped = slippage if isinstance(slippage, Unavailable) else -2.0 * value * slippage
+    slipped: MaybeFigure = slippage if isinstance(slippage, Unavailable) else -2.0 * value * slippage
     return ContractCost(contract, expected, low, fees, slipped, tuple(notes))
 
 
 def total_cost(parts: Sequence[ContractCost]) -> Cost:
     """Sum of the parts; the worst 5 % are added up as if they came together, which is the dearest case."""
-    rows: dict[str, tuple[float, float, float, float]] = {}
-    low = 0.0
-    for part in parts:
-        dated = part.contract.tenor is Tenor.DATED
-        slipped = 0.0 if isinstance(part.slippage, Unavailable) else part.slippage
-        rows[part.contract.id] = (0.0 if dated else part.carry, part.carry if dated else 0.0, part.fees, slipped)
-        low += 0.0 if dated else part.carry_low
-    funding, basis, fees, slippage = (sum(row[i] for row in rows.values()) for i in range(4))
+    perpetual = [p for p in parts if p.contract.tenor is Tenor.PERPETUAL]
+    dated = [p for p in parts if p.contract.tenor is Tenor.DATED]
+    funding, funding_low = _sum([p.carry for p in perpetual]), _sum([p.carry_low for p in perpetual])
+    basis, slippage = _sum([p.carry for p in dated]), _sum([p.slippage for p in parts])
+    fees = sum((p.fees for p in parts), 0.0)
+    rest = _known(basis) + fees + _known(slippage)
     return Cost(
         funding=funding,
-        funding_low=low,
+        funding_low=funding_low,
         basis=basis,
         fees=fees,
         slippage=slippage,
-        total=funding + basis + fees + slippage,
-        total_low=low + basis + fees + slippage,
-        by_contract=rows,
+        total=_known(funding) + rest,
+        total_low=_known(funding_low) + rest,
+        by_contract={
+            p.contract.id: (0.0, p.carry, p.fees, p.slippage)
+            if p.contract.tenor is Tenor.DATED
+            else (p.carry, 0.0, p.fees, p.slippage)
+            for p in parts
+        },
         notes=_told(parts),
+        left_out=tuple(
+            f"{name} of {missing} of {len(figures)} contracts" if missing < len(figures) else name
+            for name, figures in (
+                ("funding", [p.carry for p in perpetual]),
+                ("basis", [p.carry for p in dated]),
+                ("slippage", [p.slippage for p in parts]),
+            )
+            if (missing := sum(isinstance(figure, Unavailable) for figure in figures))
+        ),
     )
+
+
+def _sum(figures: Sequence[MaybeFigure]) -> MaybeFigure:
+    """Sum of those that are known; unavailable, for the first one's reason, if there are some and none is known."""
+    known = [figure for figure in figures if not isinstance(figure, Unavailable)]
+    return sum(known, 0.0) if known or not figures else figures[0]
+
+
+def _known(figure: MaybeFigure) -> float:
+    return 0.0 if isinstance(figure, Unavailable) else figure
 
 
 def _told(parts: Sequence[ContractCost]) -> tuple[str, ...]:

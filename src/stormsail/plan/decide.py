@@ -99,7 +99,7 @@ def make_plan(
         orders=orders_of(desk, book, direct),
         margins=margins,
         cost=cost,
-        insurance=_insured(known, desk, book, cost, direct + proxy),
+        insurance=_insured(known, desk, book, margins, cost, direct + proxy),
         failures=_failures(known, desk, book, margins, direct, proxy),
         coverage=coverage_rows(
             [a.asset for a in known.exposure.assets if not a.is_cash and a.asset in desk.coins],
@@ -160,7 +160,9 @@ def _nothing(known: Survey, book: Settled) -> tuple[Finding, ...]:
     return (Finding(Trouble.DEGRADED, "plan", "no order is worth its cost or fits the limits", "nothing is hedged"),)
 
 
-def _insured(known: Survey, desk: Desk, book: Settled, cost: Cost, protected: FloatArray) -> Insurance:
+def _insured(
+    known: Survey, desk: Desk, book: Settled, margins: tuple[VenueMargin, ...], cost: Cost, protected: FloatArray
+) -> Insurance:
     per_day = known.returns.bars_per_day
     bars = max(round(desk.tolerance.horizon / timedelta(days=1) * per_day), 1)
     paths = horizon_returns(known.model.complete, bars, mean_block=MEAN_BLOCK_DAYS * per_day)
@@ -174,9 +176,27 @@ def _insured(known: Survey, desk: Desk, book: Settled, cost: Cost, protected: Fl
         horizon=desk.tolerance.horizon,
         method=(
             f"{len(paths)} horizons drawn in blocks of {MEAN_BLOCK_DAYS:g} days from {known.returns.panel.window}; "
-            "days without a price are taken from the factor model"
+            "days without a price are taken from the factor model; a short loses no more than its collateral"
         ),
+        stakes=_stakes(desk, book, margins),
+        left_out=cost.left_out,
     )
+
+
+def _stakes(desk: Desk, book: Settled, margins: tuple[VenueMargin, ...]) -> list[tuple[FloatArray, float]]:
+    """Value short of each coin and the collateral that is lost with it: by account, or by short where isolated."""
+    found = []
+    for margin in margins:
+        if margin.mode is MarginMode.CROSS:
+            short = desk.short(book.worth * desk.at_venue(margin.venue))
+            found.append((short, to_float(margin.collateral)))
+            continue
+        posted = {p.contract: to_float(p.collateral) for p in margin.positions}
+        for i, terms in enumerate(desk.terms):
+            if terms.contract.id in posted:
+                alone = np.where(np.arange(len(book.worth)) == i, book.worth, 0.0)
+                found.append((desk.short(alone), posted[terms.contract.id]))
+    return found
 
 
 def _failures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -63,6 +64,8 @@ def insurance(
     protected: float,
     horizon: timedelta,
     method: str,
+    stakes: Sequence[tuple[FloatArray, float]] = (),
+    left_out: tuple[str, ...] = (),
 ) -> Insurance:
     """Put the hedge in the words of a policy.
 
@@ -75,14 +78,20 @@ def insurance(
         protected: Value that is protected.
         horizon: Its length.
         method: How ``paths`` were made.
+        stakes: Shorts that share collateral, as value short of each coin, shape (K,), and that collateral: what rises
+            beyond it is liquidated and loses no more. Without any, losses of the shorts have no end.
+        left_out: What ``cost`` does without.
     """
     cover = float(fall @ short)
+    together = stakes or [(short, math.inf)]
+    gained = sum((np.maximum(-(paths @ part), -posted) for part, posted in together), np.zeros(len(paths)))
     return Insurance(
         premium=-cost,
         premium_rate=-cost / protected / years(horizon) if protected > 0 else 0.0,
         deductible=float(fall @ held) - cover - cost,
         cover=cover,
         es_99_unhedged=mean_of_worst(-(paths @ held)),
-        es_99_hedged=mean_of_worst(-(paths @ (held - short)) - cost),
+        es_99_hedged=mean_of_worst(-(paths @ held) - gained - cost),
         method=method,
+        left_out=left_out,
     )

@@ -17,6 +17,8 @@ from stormsail.ratio.types import Contest, MaybeEffectiveness
 
 SCHEMA_VERSION = 1
 
+MaybeFigure = float | Unavailable
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -75,7 +77,7 @@ class VenueMargin:
         mode: Isolated or cross.
         notional: Short notional there.
         collateral: Cash to post.
-        cap: Most that may lie there, from due diligence.
+        cap: Most collateral that may be posted there, from due diligence; open profit comes on top of it.
         rise: Common rise of all its shorts at which the account is liquidated.
         requirement: The collateral rule applied to the venue's book as a whole.
         positions: Its shorts.
@@ -95,27 +97,32 @@ class VenueMargin:
 class Cost:
     """What the hedge costs over the horizon, in quote currency; received is positive, paid is negative.
 
+    A part that no contract's figure is known of is unavailable; one that some are known of is the sum of those, and
+    ``left_out`` says of how many it is not.
+
     Attributes:
         funding: Expected funding of perpetuals.
         funding_low: Funding in the worst 5 %.
         basis: Convergence of dated contracts, locked at today's prices.
         fees: Opening and closing fees (negative).
-        slippage: Opening and closing slippage (negative); unavailable parts are left out and named in ``notes``.
-        total: Sum of the expected parts.
+        slippage: Opening and closing slippage (negative).
+        total: Sum of the expected parts that are known.
         total_low: The same with ``funding_low``.
         by_contract: Contract id to (funding, basis, fees, slippage).
         notes: What rests on an assumption or is unavailable.
+        left_out: What the totals do without, because it is unavailable: ``slippage of 3 of 12 contracts``.
     """
 
-    funding: float
-    funding_low: float
-    basis: float
+    funding: MaybeFigure
+    funding_low: MaybeFigure
+    basis: MaybeFigure
     fees: float
-    slippage: float
+    slippage: MaybeFigure
     total: float
     total_low: float
-    by_contract: Mapping[str, tuple[float, float, float, float]]
+    by_contract: Mapping[str, tuple[MaybeFigure, MaybeFigure, float, MaybeFigure]]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +132,11 @@ class Insurance:
     Attributes:
         premium: Expected cost over the horizon (negative: the holder is paid), in quote currency.
         premium_rate: The same as a yearly fraction of the protected value.
-        deductible: Loss the holder bears himself when the market falls by ``survive``.
+        deductible: Loss the holder bears himself when his coins together fall by ``survive``.
         cover: What the hedge pays then.
         es_99_unhedged, es_99_hedged: Mean loss in the worst 1 % of horizons, bootstrapped; positive is a loss.
         method: How the worst cases were made.
+        left_out: What ``premium``, ``deductible`` and ``es_99_hedged`` do without, as in :class:`Cost`.
     """
 
     premium: float
@@ -138,6 +146,7 @@ class Insurance:
     es_99_unhedged: float
     es_99_hedged: float
     method: str
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from stormsail.core import Unavailable
 from stormsail.plan.types import Cost, HedgePlan
 from stormsail.report.format import money, percent, span
 from stormsail.report.style import HEDGED, LEFT_OPEN, MUTED, SECOND, UNHEDGED, finish, hatched, rows_height, safe
-from stormsail.report.text_cost import flow
+from stormsail.report.text_cost import flow, without
 
 MOST = 20
 
@@ -18,7 +18,8 @@ MOST = 20
 def cost_figure(plan: HedgePlan) -> go.Figure | Unavailable:
     """The parts of the expected cost as steps to the total, and the total when funding is at its worst 5 %."""
     cost, currency = plan.cost, plan.portfolio.currency
-    parts = [("Funding", cost.funding), ("Basis", cost.basis), ("Fees", cost.fees), ("Slippage", cost.slippage)]
+    named = (("Funding", cost.funding), ("Basis", cost.basis), ("Fees", cost.fees), ("Slippage", cost.slippage))
+    parts = [(name, value) for name, value in named if not isinstance(value, Unavailable)]
     if math.isnan(cost.total) or any(math.isnan(value) for _, value in parts):
         return Unavailable("a part of the cost is unavailable")
     figure = go.Figure()
@@ -36,6 +37,7 @@ def cost_figure(plan: HedgePlan) -> go.Figure | Unavailable:
     _worst(figure, cost)
     figure.update_layout(margin_t=64)
     title = f"Over {span(plan.tolerance.horizon)} the hedge is expected to {flow(cost.total, currency)}"
+    title += without(cost.left_out)
     if not math.isnan(cost.total_low):
         title += f"; with funding in its worst 5 % to {flow(cost.total_low, currency)}"
     return finish(figure, title, x="Received is up, paid is down", y=f"Amount ({currency})", height=400)
@@ -44,10 +46,12 @@ def cost_figure(plan: HedgePlan) -> go.Figure | Unavailable:
 def _worst(figure: go.Figure, cost: Cost) -> None:
     if math.isnan(cost.total_low):
         return
+    worst = {"Funding,<br>worst 5 %": cost.funding_low, "Total,<br>worst 5 %": cost.total_low}
+    known = {name: value for name, value in worst.items() if not isinstance(value, Unavailable)}
     marker = {**hatched(UNHEDGED, "/"), "line": {"color": UNHEDGED, "width": 1.4}}
     figure.add_bar(
-        x=["Funding,<br>worst 5 %", "Total,<br>worst 5 %"],
-        y=[cost.funding_low, cost.total_low],
+        x=list(known),
+        y=list(known.values()),
         marker=marker,
         showlegend=False,
         name="worst 5 %",

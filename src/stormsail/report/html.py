@@ -14,6 +14,7 @@ from stormsail.report.figures import MaybeFigure, figures
 from stormsail.report.format import clean, count, fixed, moment, money, percent, span
 from stormsail.report.glossary import GLOSSARY
 from stormsail.report.tables import Builder, Column, Section
+from stormsail.report.text_cost import without
 from stormsail.report.text_plan import asked_value, dated, plan_sections, totals
 
 TOP = 15
@@ -100,7 +101,7 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     )
     venues = f"posted at {count(len(plan.margins), 'venue')}"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"
-    horizon = f"over {span(plan.tolerance.horizon)}; {signed(plan.cost.total_low)} if funding turns bad"
+    horizon = f"over {span(plan.tolerance.horizon)}; {signed(plan.cost.total_low)} if funding turns bad{without(plan.cost.left_out)}"
     return (
         ("Held", money(plan.exposure.value, currency), f"{count(len(plan.exposure.assets), 'asset')}"),
         ("Protected", money(protected, currency), f"by a short of {money(short, currency)}"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
-from stormsail.plan.types import Cost, HedgePlan, Insurance
+from stormsail.core import Unavailable
+from stormsail.plan.types import Cost, HedgePlan, Insurance, MaybeFigure
 from stormsail.report.format import amount_rows, ended, money, percent, span
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 
@@ -36,10 +38,21 @@ def flow(value: float, currency: str) -> str:
     return f"{'earn' if value > 0 else 'cost'} {money(abs(value), currency)}"
 
 
+def without(left_out: Sequence[str]) -> str:
+    """What a total does without, to be said right behind it; empty if it is complete.
+
+    >>> without(["slippage"])
+    ' (without slippage, which is unavailable)'
+    """
+    if not left_out:
+        return ""
+    return f" (without {' and '.join(left_out)}, which {'is' if len(left_out) == 1 else 'are'} unavailable)"
+
+
 def cost_lead(cost: Cost, horizon: timedelta, currency: str) -> str:
     """Expected and bad-case cost in a sentence."""
     return (
-        f"Over {span(horizon)} the hedge is expected to {flow(cost.total, currency)}; "
+        f"Over {span(horizon)} the hedge is expected to {flow(cost.total, currency)}{without(cost.left_out)}; "
         f"if funding turns as bad as in its worst 5 %, it will {flow(cost.total_low, currency)}."
     )
 
@@ -49,11 +62,11 @@ def insurance_lead(policy: Insurance, survive: float, horizon: timedelta, curren
     if math.isnan(policy.premium):
         text = "Read as insurance: the premium is unavailable."
     elif policy.premium > 0:
-        text = f"Read as insurance: the premium is {money(policy.premium, currency)}"
-        text += f" ({percent(policy.premium_rate)} of the protected value a year)."
+        text = f"Read as insurance: the premium is {money(policy.premium, currency)}{without(policy.left_out)}"
+        text += f", {percent(policy.premium_rate)} of the protected value a year."
     else:
         text = f"Read as insurance: you are expected to be paid {money(-policy.premium, currency)} for holding it"
-        text += f" ({percent(-policy.premium_rate)} of the protected value a year)."
+        text += f"{without(policy.left_out)}, {percent(-policy.premium_rate)} of the protected value a year."
     if math.isnan(policy.deductible + policy.cover + policy.es_99_hedged + policy.es_99_unhedged):
         return f"{text} What it would leave you to bear is unavailable ({policy.method})."
     text += f" If your coins fall by {percent(survive, 0)} together, you bear {money(policy.deductible, currency)} "
@@ -82,8 +95,8 @@ def _parts(cost: Cost, currency: str) -> Table:
         ("Slippage", cost.slippage, cost.slippage),
         ("Total", cost.total, cost.total_low),
     )
-    for (name, *values), texts in zip(rows, amount_rows([row[1:] for row in rows], sign=True), strict=True):
-        cells = (_known(build, value, text) for value, text in zip(values, texts, strict=True))
+    for (name, *values), texts in zip(rows, _texts([row[1:] for row in rows]), strict=True):
+        cells = (_cell(build, value, text) for value, text in zip(values, texts, strict=True))
         build.add(name, *cells, strong=name == "Total")
     return build.table()
 
@@ -95,8 +108,18 @@ def _notes(notes: tuple[str, ...]) -> Table:
     return build.table()
 
 
-def _known(build: Builder, value: float, text: str) -> Cell:
-    return build.number(value, lambda _: text)
+def _texts(rows: Sequence[Sequence[MaybeFigure]]) -> list[list[str]]:
+    """Amounts of a table with one number of decimals; what is unavailable takes its place and is not read."""
+    return amount_rows([[math.nan if isinstance(x, Unavailable) else x for x in row] for row in rows], sign=True)
+
+
+def _cell(build: Builder, value: MaybeFigure, text: str) -> Cell:
+    return build.gap(value.reason) if isinstance(value, Unavailable) else build.number(value, lambda _: text)
+
+
+def _sum(parts: Sequence[MaybeFigure]) -> float:
+    """Sum of the parts that are known."""
+    return sum(x for x in parts if not isinstance(x, Unavailable) and not math.isnan(x))
 
 
 def _by_contract(cost: Cost, currency: str) -> Table:
@@ -112,7 +135,7 @@ def _by_contract(cost: Cost, currency: str) -> Table:
         ),
         (f"{SIGN_NOTE} A sum leaves out what is unavailable.",),
     )
-    rows = [(*parts, sum(part for part in parts if not math.isnan(part))) for parts in cost.by_contract.values()]
-    for contract, values, texts in zip(cost.by_contract, rows, amount_rows(rows, sign=True), strict=True):
-        build.add(contract, *(_known(build, value, text) for value, text in zip(values, texts, strict=True)))
+    rows = [(*parts, _sum(parts)) for parts in cost.by_contract.values()]
+    for contract, values, texts in zip(cost.by_contract, rows, _texts(rows), strict=True):
+        build.add(contract, *(_cell(build, value, text) for value, text in zip(values, texts, strict=True)))
     return build.table()

@@ -29,7 +29,7 @@ from stormsail.report.page import TOP, say, show_section
 from stormsail.report.tables import Builder, Column, Section, Table
 from stormsail.report.text_audit import audit_section
 from stormsail.report.text_choose import choose_section, effectiveness_words
-from stormsail.report.text_cost import cost_section, flow
+from stormsail.report.text_cost import cost_section, flow, without
 from stormsail.report.text_findings import findings_section
 from stormsail.report.text_margin import collateral_section, failures_section
 from stormsail.report.text_size import advice_table, contests_section, size_lead
@@ -105,7 +105,7 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     )
     needs = (
         f"It needs {money(collateral, currency)} of collateral, and over {span(plan.tolerance.horizon)} it is expected "
-        f"to {flow(plan.cost.total, currency)}. Nothing has been sent to any venue."
+        f"to {flow(plan.cost.total, currency)}{without(plan.cost.left_out)}. Nothing has been sent to any venue."
     )
     return asked, did, needs
 

@@ -86,7 +86,7 @@ def _scores(ranked: Sequence[VenueScore], known: Mapping[str, VenueRecord], used
             Column("Points by part", number=False, drop=1),
         ),
         (
-            "Cap: largest share of the portfolio's value that may be posted there as collateral; open profit comes on top.",
+            "Cap: largest share of the portfolio's value that may be posted as collateral; open profit comes on top.",
             *(("* The plan trades there.",) if used else ()),
         ),
     )
