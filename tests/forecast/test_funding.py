@@ -16,11 +16,13 @@ from stormsail.forecast.funding import (
     forecast_carry,
     forecast_sum,
     trailing_mean,
+    usual,
 )
 from stormsail.market.schema import FUNDING
 
 END = datetime(2025, 6, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)
+DAY = timedelta(days=1)
 
 
 def frame(daily, hours=8, end=END):
@@ -73,6 +75,26 @@ def test_spike_fades_towards_the_mean():
     month = forecast_carry(frame(series), MONTH, as_of=END).expected / 30
     assert 0.0003 < month < day <= 0.01 + 1e-12
     assert month < 0.004
+
+
+def test_a_storm_is_neither_a_new_mean_nor_lasting():
+    """Two days at -5 % and -15 % after a calm year: what fades by a half in five settlements, plus a little."""
+    calm = 0.0003 + 1e-4 * np.sin(np.arange(365))
+    series = np.r_[calm, -0.05, -0.15]
+    fade = 0.5**0.6
+    held = np.quantile(series, 0.05)
+    beyond = (-0.05 - 0.15 + calm[-1] - (2 * held + calm[-1])) / 3
+    month = forecast_carry(frame(series), MONTH, as_of=END)
+    assert month.expected == pytest.approx(30 * 0.0003 + beyond * fade / (1 - fade), abs=0.012)
+    assert month.low < month.expected - 0.01
+    later = forecast_carry(frame(np.r_[series, calm[:20]]), MONTH, as_of=END)
+    assert later.expected == pytest.approx(30 * 0.0003, abs=0.002)
+
+
+def test_usual_holds_three_days_on_each_side():
+    series = np.r_[np.linspace(0.0, 1.0, 21), np.nan]
+    assert (np.nanmin(usual(series)), np.nanmax(usual(series))) == pytest.approx((3 / 21, 18 / 21))
+    assert np.isnan(usual(series)[-1])
 
 
 def test_known_process_is_forecast_better_than_no_change_and_covered():
@@ -188,9 +210,20 @@ def test_baseline_is_assumed_with_a_worst_case():
 
 
 def test_dated_basis_is_locked_to_expiry():
-    got = dated_carry(103.0, 100.0, END + MONTH, END, timedelta(days=60))
+    got = dated_carry(103.0, 100.0, END + MONTH, END, MONTH)
     assert (got.expected, got.low, got.high) == pytest.approx((0.03, 0.03, 0.03))
     assert dated_carry(98.0, 100.0, END + MONTH, END, MONTH).expected == pytest.approx(-0.02)
+
+
+def test_what_lies_beyond_expiry_is_not_locked():
+    """3 % in 30 days are 36.5 % a year; half of it for another 30 days, known to the square root of 45 days."""
+    got = dated_carry(103.0, 100.0, END + MONTH, END, timedelta(days=60))
+    band = 1.6448536269514722 * 0.01 * np.sqrt(45) * 30 / 365
+    assert got.expected == pytest.approx(0.045)
+    assert (got.low, got.high) == pytest.approx((0.045 - band, 0.045 + band))
+    assert "the 30 days after it" in got.method
+    widths = [g.high - g.low for d in (31, 60, 120, 365) if (g := dated_carry(103, 100, END + MONTH, END, d * DAY))]
+    assert widths == sorted(widths) and widths[0] > 0
 
 
 def test_closing_early_earns_its_share_with_basis_risk():
@@ -214,6 +247,15 @@ def test_dated_contract_must_make_sense(arguments):
         dated_carry(*arguments)
 
 
+def settled(rows, coin):
+    one = rows.filter(pl.col("symbol") == coin).unique("ts", maintain_order=True).sort("ts")
+    return one.select(
+        pl.col("ts").cast(FUNDING["known_at"]).alias("known_at"),
+        pl.col("rate").alias("rate_per_interval"),
+        pl.lit(None, dtype=pl.Float64).alias("interval_hours"),
+    )
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(("days", "limit"), [(7, 0.92), (30, 0.8)])
 def test_real_funding_is_forecast_better_than_no_change(real_data, days, limit):
@@ -221,13 +263,7 @@ def test_real_funding_is_forecast_better_than_no_change(real_data, days, limit):
     rows = pl.read_parquet(real_data / "funding_binance.parquet")
     ratios, under, tests = [], 0, 0
     for coin in ("BTC", "ETH", "SOL"):
-        one = rows.filter(pl.col("symbol") == coin).unique("ts", maintain_order=True).sort("ts")
-        funding = one.select(
-            pl.col("ts").cast(FUNDING["known_at"]).alias("known_at"),
-            pl.col("rate").alias("rate_per_interval"),
-            pl.lit(None, dtype=pl.Float64).alias("interval_hours"),
-        )
-        series, _ = daily_series(funding, datetime(2030, 1, 1, tzinfo=UTC))
+        series, _ = daily_series(settled(rows, coin), datetime(2030, 1, 1, tzinfo=UTC))
         ours, same = [], []
         for t in range(LONG + 30, len(series) - days):
             truth = series[t + 1 : t + 1 + days].sum()
@@ -241,3 +277,13 @@ def test_real_funding_is_forecast_better_than_no_change(real_data, days, limit):
     print(f"{days} d: RMSE over no change {np.round(ratios, 3)}, below the worst 5 %: {under / tests:.3f} of {tests}")
     assert max(ratios) < limit
     assert under / tests < 0.05
+
+
+@pytest.mark.realdata
+def test_the_storm_of_november_2022_does_not_last_a_month(real_data):
+    """SOL had settled -22 % in two days; the month after it cost another 13 %."""
+    rows = pl.read_parquet(real_data / "funding_binance.parquet")
+    as_of = datetime(2022, 11, 11, tzinfo=UTC)
+    got = forecast_carry(settled(rows, "SOL"), MONTH, as_of=as_of)
+    assert -0.35 < got.expected < -0.05
+    assert got.low < -0.134
