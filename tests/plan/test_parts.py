@@ -117,6 +117,16 @@ def test_advice_without_a_dated_contract_says_so_once() -> None:
     assert got.reason == "Perpetual: no dated contract on BTC or ETH is known."
 
 
+def test_a_short_rolled_twice_pays_six_ways_and_its_worst_basis_counts() -> None:
+    held, rolled = (
+        total_cost([contract_cost(contract(Tenor.DATED), Decimal(10_000), carry(0.02, -0.01), 0.001, rolls=n)])
+        for n in (0, 2)
+    )
+    assert rolled.fees == 3 * held.fees and rolled.slippage == 3 * held.slippage == pytest.approx(-60.0)
+    assert rolled.total == pytest.approx(200.0 + rolled.fees - 60.0)
+    assert rolled.total - rolled.total_low == pytest.approx(300.0)
+
+
 def test_a_locked_basis_wins_over_uncertain_funding_and_loses_over_a_week() -> None:
     half_year = advise(
         carry(0.03, -0.11), carry(0.028, 0.028), horizon=timedelta(days=180), perpetual_cost=0.001, dated_cost=0.001,

@@ -19,8 +19,8 @@ class ContractCost:
         contract: Which contract.
         carry: Expected funding (perpetual) or basis (dated); unavailable without a forecast.
         carry_low: The same in the worst 5 %.
-        fees: Opening and closing, never positive.
-        slippage: Opening and closing, never positive; unavailable without book and volume.
+        fees: Opening, rolling and closing, never positive.
+        slippage: Opening, rolling and closing, never positive; unavailable without book and volume.
         notes: What is assumed or unavailable.
     """
 
@@ -37,7 +37,9 @@ def fee(contract: Contract, notional: Decimal) -> Decimal:
     return times(notional, contract.taker_fee)
 
 
-def contract_cost(contract: Contract, notional: Decimal, carry: MaybeCarry, slippage: MaybeFigure) -> ContractCost:
+def contract_cost(
+    contract: Contract, notional: Decimal, carry: MaybeCarry, slippage: MaybeFigure, *, rolls: int = 0
+) -> ContractCost:
     """Cost of shorting ``notional`` over the forecast's horizon and closing again.
 
     Args:
@@ -45,7 +47,9 @@ def contract_cost(contract: Contract, notional: Decimal, carry: MaybeCarry, slip
         notional: Value short, positive.
         carry: Forecast per unit of notional.
         slippage: Of one way, as a fraction of notional.
+        rolls: Times it is replaced within the horizon, each a closing and an opening.
     """
+    ways = 2 + 2 * rolls
     value = to_float(notional)
     notes: list[str] = []
     expected: MaybeFigure
@@ -59,8 +63,8 @@ def contract_cost(contract: Contract, notional: Decimal, carry: MaybeCarry, slip
         notes.append(f"carry is unavailable and left out, {carry.reason}")
     if isinstance(slippage, Unavailable):
         notes.append(f"slippage is unavailable and left out, {slippage.reason}")
-    fees = -to_float(2 * fee(contract, notional))
-    slipped: MaybeFigure = slippage if isinstance(slippage, Unavailable) else -2.0 * value * slippage
+    fees = -to_float(ways * fee(contract, notional))
+    slipped: MaybeFigure = slippage if isinstance(slippage, Unavailable) else -ways * value * slippage
     return ContractCost(contract, expected, low, fees, slipped, tuple(notes))
 
 
@@ -69,17 +73,18 @@ def total_cost(parts: Sequence[ContractCost]) -> Cost:
     perpetual = [p for p in parts if p.contract.tenor is Tenor.PERPETUAL]
     dated = [p for p in parts if p.contract.tenor is Tenor.DATED]
     funding, funding_low = _sum([p.carry for p in perpetual]), _sum([p.carry_low for p in perpetual])
-    basis, slippage = _sum([p.carry for p in dated]), _sum([p.slippage for p in parts])
+    basis, basis_low = _sum([p.carry for p in dated]), _sum([p.carry_low for p in dated])
+    slippage = _sum([p.slippage for p in parts])
     fees = sum((p.fees for p in parts), 0.0)
-    rest = _known(basis) + fees + _known(slippage)
+    rest = fees + _known(slippage)
     return Cost(
         funding=funding,
         funding_low=funding_low,
         basis=basis,
         fees=fees,
         slippage=slippage,
-        total=_known(funding) + rest,
-        total_low=_known(funding_low) + rest,
+        total=_known(funding) + _known(basis) + rest,
+        total_low=_known(funding_low) + _known(basis_low) + rest,
         by_contract={
             p.contract.id: (0.0, p.carry, p.fees, p.slippage)
             if p.contract.tenor is Tenor.DATED

@@ -29,7 +29,7 @@ from stormsail.plan.problem import FloatArray
 from stormsail.plan.settle import Settled, settle
 from stormsail.plan.survey import Progress, Survey, survey
 from stormsail.plan.tails import per_coin
-from stormsail.plan.tenor import follow, tenor_advice
+from stormsail.plan.tenor import follow, roll_findings, tenor_advice
 from stormsail.plan.terms import Terms, contract_terms
 from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
 
@@ -81,11 +81,21 @@ def make_plan(
     margins, found_margins = venue_margins(desk, book, mode, day)
     tell("cost and failures")
     direct, proxy = split_cover(desk.wanted, desk.short(book.worth), desk.beta)
-    cost = total_cost(costs_of(desk, book))
+    cost = total_cost(costs_of(desk, book, view.as_of))
     with_contract = frozenset(t.contract.base for t in desk.terms)
     priced_by = {a.asset: a.priced_by for a in known.exposure.assets}
     planned, naive = planned_effectiveness(view, desk, known.returns, book.worth, priced_by, _winner(known))
-    findings = (*known.findings, *found_terms, *found_desk, *book.findings, *found_margins, *_nothing(known, book))
+    shorts = [t for t, lots in zip(desk.terms, book.lots, strict=True) if lots > 0]
+    rolled = roll_findings(shorts, view.as_of, tolerance.horizon)
+    findings = (
+        *known.findings,
+        *found_terms,
+        *found_desk,
+        *rolled,
+        *book.findings,
+        *found_margins,
+        *_nothing(known, book),
+    )
     return HedgePlan(
         as_of=view.as_of,
         data_end=known.exposure.data_end,

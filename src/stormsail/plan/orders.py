@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from stormsail.core import STABLECOINS, Unavailable, from_float, times, to_float
@@ -11,6 +12,7 @@ from stormsail.plan.cost import ContractCost, contract_cost, fee
 from stormsail.plan.desk import Desk
 from stormsail.plan.problem import FloatArray, Limit
 from stormsail.plan.settle import Settled
+from stormsail.plan.tenor import rolls_of
 from stormsail.plan.types import Order
 
 _PRICE_OF_NOTHING = 1e-7
@@ -57,10 +59,16 @@ def _money(notional: Decimal, share: float) -> Decimal:
     return round(times(notional, from_float(share)), 4)
 
 
-def costs_of(desk: Desk, book: Settled) -> tuple[ContractCost, ...]:
+def costs_of(desk: Desk, book: Settled, as_of: datetime) -> tuple[ContractCost, ...]:
     """Cost of each short, in the order of the contracts."""
     return tuple(
-        contract_cost(t.contract, step.notional(int(k)), t.carry, t.slippage(to_float(step.notional(int(k)))))
+        contract_cost(
+            t.contract,
+            step.notional(int(k)),
+            t.carry,
+            t.slippage(to_float(step.notional(int(k)))),
+            rolls=rolls_of(t.contract, as_of, desk.tolerance.horizon),
+        )
         for t, step, k in zip(desk.terms, book.steps, book.lots, strict=True)
         if k > 0
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stormsail.audit import Tolerance
-from stormsail.core import Tenor, Unavailable
+from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable
 from stormsail.instruments.offers import round_trip
-from stormsail.plan.advice import advise
+from stormsail.plan.advice import advise, rolls_needed
 from stormsail.plan.terms import Terms
 from stormsail.plan.types import TenorAdvice
 
@@ -71,3 +71,24 @@ def follow(terms: Sequence[Terms], advice: TenorAdvice) -> tuple[Terms, ...]:
         return tuple(t for t in terms if t.contract.tenor is Tenor.PERPETUAL)
     dated = {t.contract.base for t in terms if t.contract.tenor is Tenor.DATED}
     return tuple(t for t in terms if t.contract.tenor is Tenor.DATED or t.contract.base not in dated)
+
+
+def rolls_of(contract: Contract, as_of: datetime, horizon: timedelta) -> int:
+    """Times a short of the contract must be replaced within the horizon; none where it has no end."""
+    return 0 if contract.expiry is None else rolls_needed(horizon, contract.expiry - as_of)
+
+
+def roll_findings(shorts: Sequence[Terms], as_of: datetime, horizon: timedelta) -> tuple[Finding, ...]:
+    """That shorts end before the horizon does, one for each day on which some do."""
+    ending: dict[datetime, list[Contract]] = {}
+    for terms in shorts:
+        if terms.contract.expiry is not None and terms.contract.expiry < as_of + horizon:
+            ending.setdefault(terms.contract.expiry, []).append(terms.contract)
+    found = []
+    for expiry, contracts in sorted(ending.items()):
+        subject = f"expiry of {', '.join(sorted(c.id for c in contracts))}"
+        cause = f"settled on {expiry:%Y-%m-%d}, {(as_of + horizon - expiry).days} days before the horizon ends"
+        times = rolls_of(contracts[0], as_of, horizon)
+        cure = f"roll before that day or the hedge ends; {times} roll{'s' if times > 1 else ''} in the cost"
+        found.append(Finding(Trouble.DEGRADED, subject, cause, f"{cure}, the basis after it is a guess"))
+    return tuple(found)
