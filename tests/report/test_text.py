@@ -10,13 +10,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from stormsail.core import Finding, Trouble
+from stormsail.margin.types import MarginMode
 from stormsail.plan.types import HedgePlan
 from stormsail.ratio.types import Effectiveness
 from stormsail.report.format import clean
 from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
-from stormsail.report.text_margin import allowed_chance
+from stormsail.report.text_margin import CROSS_NOTE, allowed_chance, collateral_section
 from stormsail.report.text_plan import missed, plan_sections
 from tests.report.fake import bare_plan, big_plan, fake_plan, records, scores
 
@@ -184,6 +185,22 @@ def test_what_was_missed_is_what_was_wanted_and_not_reached() -> None:
     by_asset = {row.asset: missed(row) for row in fake_plan().coverage}
     assert by_asset["SOL"] == pytest.approx(40.0)
     assert by_asset["币安人生"] == pytest.approx(50.0)
+
+
+def test_the_common_rise_stands_before_that_of_each_short_alone() -> None:
+    plan = fake_plan()
+    table = next(t for t in collateral_section(plan).tables if t.caption.startswith("By short"))
+    names = [row.cells[0].text for row in table.rows]
+    pooled = [m for m in plan.margins if m.mode is MarginMode.CROSS and len(m.positions) > 1]
+    assert pooled and CROSS_NOTE in table.footers
+    for margin in pooled:
+        at = names.index(f"{margin.venue}, together")
+        assert table.rows[at].cells[1].text == f"{margin.collateral:,.0f}"
+        assert names[at + 1 : at + 1 + len(margin.positions)] == [p.contract for p in margin.positions]
+        assert f"{margin.rise:.1%}".rstrip("%") in [cell.text for cell in table.rows[at].cells]
+    apart = replace(plan, margins=tuple(replace(m, mode=MarginMode.ISOLATED) for m in plan.margins))
+    table = next(t for t in collateral_section(apart).tables if t.caption.startswith("By short"))
+    assert not table.footers and not any("together" in row.cells[0].text for row in table.rows)
 
 
 def test_the_chance_allowed_before_a_top_up_is_its_share_of_thirty_days() -> None:

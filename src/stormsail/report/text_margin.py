@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Unavailable
-from stormsail.margin.types import CollateralRequirement, Liquidation
+from stormsail.core import Unavailable, plus
+from stormsail.margin.types import CollateralRequirement, Liquidation, MarginMode
 from stormsail.plan.types import FailureMode, HedgePlan, Order, PositionMargin, VenueMargin
 from stormsail.report.format import (
     amount,
@@ -29,6 +30,12 @@ from stormsail.report.tables import Builder, Cell, Column, Section, Table, prese
 LIQUIDATION_NOTE = (
     "Liquidation: the venue closes the short by force, at a loss of the collateral, when the price has risen so far "
     "that what is left no longer covers its minimum (the maintenance margin)."
+)
+CROSS_NOTE = (
+    "Cross margin: all the collateral at a venue stands behind each of its shorts, so what counts is their common "
+    "rise, in the row 'together'. The rows under it tell what each short could bear with its share of the collateral, "
+    "and would have to survive, if it stood alone; it may bear less than that, because shorts that do not peak "
+    "together need less together."
 )
 METHODS = (
     "floor: a least rise by kind of coin; simulation: clustered volatility played on; bootstrap: the past redrawn "
@@ -129,7 +136,7 @@ def _rise(build: Builder, rise: float, reason: str) -> Cell:
 def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency: str) -> Table:
     prices = {order.contract.id: order.price for order in orders}
     build = Builder(
-        "By short, each alone with its share of the collateral",
+        "By short: its share of the collateral, and the rise that would liquidate it",
         (
             Column("Contract", number=False),
             Column("Collateral", currency),
@@ -142,19 +149,31 @@ def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency
             Column("Rise to be\nsurvived", "%", drop=2),
             Column("Decided by", number=False, drop=6),
         ),
+        (CROSS_NOTE,) if any(map(_pooled, margins)) else (),
     )
-    positions = [position for margin in margins for position in margin.positions]
-    texts = amount_rows([(p.collateral, p.initial, p.maintenance) for p in positions])
-    for position, sums in zip(positions, texts, strict=True):
-        now = prices.get(position.contract)
-        need = position.requirement
-        build.add(
-            position.contract,
-            *sums,
-            build.gap("no order with this contract") if now is None else price(now),
-            *_liquidation(build, position, need.decided_by),
-        )
+    rows = [row for margin in margins for row in ((margin,) if _pooled(margin) else ()) + margin.positions]
+    for row, sums in zip(rows, amount_rows([_sums(row) for row in rows]), strict=True):
+        if isinstance(row, VenueMargin):
+            need = row.requirement
+            rise, move = _rise(build, row.rise, "no rise can liquidate it"), build.number(need.move, points)
+            build.add(f"{row.venue}, together", *sums, "", "", rise, "", move, need.decided_by, strong=True)
+            continue
+        now = prices.get(row.contract)
+        shown = build.gap("no order with this contract") if now is None else price(now)
+        build.add(row.contract, *sums, shown, *_liquidation(build, row, row.requirement.decided_by))
     return build.table()
+
+
+def _pooled(margin: VenueMargin) -> bool:
+    """Whether several shorts stand behind one another."""
+    return margin.mode is MarginMode.CROSS and len(margin.positions) > 1
+
+
+def _sums(row: VenueMargin | PositionMargin) -> tuple[Decimal, Decimal, Decimal]:
+    """Collateral, initial and maintenance margin of a short, or of all at a venue."""
+    if isinstance(row, PositionMargin):
+        return row.collateral, row.initial, row.maintenance
+    return row.collateral, plus(p.initial for p in row.positions), plus(p.maintenance for p in row.positions)
 
 
 def _liquidation(build: Builder, position: PositionMargin, decided_by: str) -> tuple[Cell | str, ...]:

@@ -136,7 +136,8 @@ def asked_for(tolerance: Tolerance, currency: str) -> str:
     text = (
         f"You asked to protect {percent(tolerance.coverage, 0)} of your coins for {span(tolerance.horizon)}, to live "
         f"through a fall of your coins by {percent(tolerance.survive, 0)} and a rise of the shorts by as much, and to "
-        f"run a chance of liquidation of at most {percent(tolerance.liquidation_chance)} in 30 days when topping up takes {span(tolerance.top_up)}"
+        f"run a chance of liquidation of at most {percent(tolerance.liquidation_chance)} in 30 days when topping up "
+        f"takes {span(tolerance.top_up)}"
     )
     limits = [
         f"{words} {money(value, currency)}"

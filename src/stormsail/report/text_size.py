@@ -77,8 +77,8 @@ def size_lead(plan: HedgePlan) -> tuple[str, ...]:
     bar = bar_of(planned.window)
     text = (
         f"Judged on all that was to be protected, reached or not, as far as its coins could be judged, on {bar}s it "
-        f"had not seen, the planned hedge removed {effectiveness_words(planned)} of the {variance(planned.window)}; the "
-        f"same contracts at ratio 1 (short as much as you protect) removed {effectiveness_words(naive)}."
+        f"had not seen, the planned hedge removed {effectiveness_words(planned)} of the {variance(planned.window)}; "
+        f"the same contracts at ratio 1 (short as much as you protect) removed {effectiveness_words(naive)}."
     )
     cut, before, after = planned.es_95_cut, planned.worst_day_unhedged, planned.worst_day_hedged
     if not math.isnan(cut):
