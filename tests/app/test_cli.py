@@ -2,10 +2,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from stormsail.app.api import Workbench, sample_portfolio
+from stormsail.core import Holding, Portfolio, UnknownSymbolError
+from stormsail.market.schema import PRICE_KINDS
 
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("STORMSAIL")} | {"COLUMNS": "80", "NO_COLOR": "1"}
 
@@ -203,3 +207,15 @@ def test_python_gives_what_the_command_line_gives(planned, folder):
     made = Workbench.open().plan(read_portfolio(folder / "mine.csv"), Tolerance(coverage=0.6))
     assert plan_to_dict(made)["orders"] == planned["orders"]
     assert len(sample_portfolio().assets) == 12
+
+
+def test_a_coin_that_begins_later_is_named_with_its_day() -> None:
+    bench = Workbench.open()
+    first = {}
+    for info in bench.source.catalogue():
+        if info.key.kind in PRICE_KINDS:
+            first[info.asset] = min(first.get(info.asset, info.start), info.start)
+    coin, start = max(first.items(), key=lambda item: item[1])
+    early = Workbench(bench.source, start - timedelta(hours=1), bench.venues)
+    with pytest.raises(UnknownSymbolError, match=f"{coin} .it begins on {start:%Y-%m-%d} in this data"):
+        early.audit(Portfolio((Holding(coin, Decimal(1)),)))

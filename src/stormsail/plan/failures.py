@@ -212,7 +212,8 @@ def _funding(cost: float | Unavailable, horizon: timedelta) -> FailureMode:
     told = "is not known" if isinstance(cost, Unavailable) else f"is {cost:,.0f}"
     return FailureMode(
         "funding at its cap",
-        f"If every settlement of the next {format_span(horizon)} goes to the cap against the short, the cost {told}.",
+        f"If every settlement of the next {format_span(horizon)} goes to the cap against the short, the cost {told}. "
+        "Where a venue states no cap, one is assumed, and a finding names the contracts.",
         cost,
         "Watch funding daily; change to dated contracts or sell when the forecast turns.",
     )

@@ -43,6 +43,9 @@ HISTORY = timedelta(days=730)
 
 _LAST = timedelta(days=3)
 
+FALLBACK_CAP = (0.003, 8.0)
+"""Cap of one settlement and its hours where the venue states none: that of BTCUSDT on Binance."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
@@ -137,7 +140,8 @@ def contract_terms(
         carry = paid[contract.id]
         origin, found = _origin(contract, carry)
         table, found_tiers = _brackets(brackets.get(contract.id), contract, day)
-        findings += [*found, *found_tiers]
+        cap = _cap(venues.get(contract.venue), contract, day)
+        findings += [*found, *found_tiers, *_assumed_cap(contract, cap)]
         terms[contract.id] = Terms(
             contract=contract,
             info=info,
@@ -150,7 +154,7 @@ def contract_terms(
             carry_origin=origin,
             book=orders[contract.id],
             table=table,
-            funding_cap=_cap(venues.get(contract.venue), contract, day),
+            funding_cap=cap,
             young=contract.base in young,
         )
     return terms, merged(findings)
@@ -251,6 +255,14 @@ def _cap(record: VenueRecord | None, contract: Contract, day: date) -> tuple[flo
     if cap is None:
         return Unavailable(f"{contract.venue} states no cap that holds for {contract.symbol}")
     return float(cap), float(rule.values["interval_hours"])
+
+
+def _assumed_cap(contract: Contract, cap: tuple[float, float] | Unavailable) -> list[Finding]:
+    if not isinstance(cap, Unavailable):
+        return []
+    rate, hours = FALLBACK_CAP
+    cure = f"{rate:.1%} per {hours:g}h is assumed, in the collateral and in what funding at its cap would cost"
+    return [Finding(Trouble.DEGRADED, f"funding-cap {contract.id}", f"{contract.venue} states no cap for it", cure)]
 
 
 def usable(contract: Contract) -> bool:
