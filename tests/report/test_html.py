@@ -135,6 +135,14 @@ def test_all_rows_of_a_large_plan_are_there_and_the_rest_can_be_opened() -> None
     assert "Show 185 more" in page("big").words
 
 
+def test_tables_of_many_columns_are_set_closer_and_print_never_takes_the_rules_of_a_small_screen() -> None:
+    plan = fake_plan()
+    page = plan_html(plan)
+    wide = sum(len(table.columns) > 8 for section in plan_sections(plan) for table in section.tables)
+    assert page.count('<table class="dense"') == wide > 0
+    assert "@media screen and (max-width" in page and "@media (max-width" not in page
+
+
 def test_it_is_signed_with_the_digest_or_says_that_there_is_none() -> None:
     assert "ab12" * 16 in page("fake").words
     assert "2024-08-04 00:00 UTC" in page("fake").words
