@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormsail.core import Contract, InfeasibleError, Payoff, Tenor
-from stormsail.plan.problem import build_limits
-from stormsail.plan.rounding import Step, notionals, round_book
+from stormsail.plan.problem import Problem, build_limits
+from stormsail.plan.rounding import Pull, Step, notionals, round_book, whole_lots
 from stormsail.plan.solver import solve
 
 from .problems import random_problem
@@ -112,3 +112,52 @@ def test_inverse_lots_are_dollars() -> None:
     step = Step.of(contract(0, payoff=Payoff.INVERSE, tick="0.1"), Decimal("50000"))
     assert step.lot_value == 100
     assert step.notional(3) == 300
+
+
+def one_by_one(problem: Problem, lots: np.ndarray, lot: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Lots added one at a time, each where the objective falls most, by trying every contract."""
+    tolerance = 1e-12 * float(np.abs(problem.limits.bounds).max(initial=1.0))
+    while True:
+        now = problem.objective(lots * lot)
+        best, chosen = now - 1e-12 * problem.value, None
+        for i in range(len(lots)):
+            trial = lots.copy()
+            trial[i] = lots[i] + 1 if lots[i] else least[i]
+            after = problem.objective(trial * lot)
+            if after < best and problem.limits.hold(trial * lot, tolerance=tolerance):
+                best, chosen = after, trial
+        if chosen is None:
+            return lots
+        lots = chosen
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), previous=st.booleans())
+def test_lots_are_added_where_the_objective_falls_most(seed: int, n: int, previous: bool) -> None:
+    problem = random_problem(seed, n=n, previous=previous)
+    lot = np.random.Generator(np.random.Philox(key=seed)).uniform(0.005, 0.05, n) * problem.value
+    least = np.array([1 + i % 3 for i in range(n)])
+    curve, slope = problem.quadratic()
+    held = np.zeros(n) if problem.previous is None else problem.previous
+    pull = Pull(curve, slope, problem.cost, held, problem.value)
+    start = np.zeros(n, dtype=np.int64)
+    if not problem.limits.hold(start * lot):
+        return
+    found = whole_lots(problem.limits, pull, start * lot, lot, least)
+    np.testing.assert_array_equal(found, one_by_one(problem, start, lot, least))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6))
+def test_very_fine_lots_end_where_no_lot_more_would_help(seed: int, n: int) -> None:
+    problem = random_problem(seed, n=n)
+    lot, least = np.full(n, 2e-7 * problem.value), np.ones(n, dtype=np.int64)
+    curve, slope = problem.quadratic()
+    pull = Pull(curve, slope, problem.cost, np.zeros(n), problem.value)
+    target = 0.9 * solve(problem).h
+    if not problem.limits.hold(np.floor(target / lot) * lot):
+        return
+    lots = whole_lots(problem.limits, pull, target, lot, least)
+    assert problem.limits.hold(lots * lot, tolerance=1e-9 * problem.value)
+    assert (lots >= np.floor(target / lot * (1 - 1e-9))).all()
+    np.testing.assert_array_equal(lots, one_by_one(problem, lots, lot, least))

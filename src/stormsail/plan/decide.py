@@ -11,29 +11,28 @@ from stormsail.audit import Tolerance
 from stormsail.core import Finding, Portfolio, Tenor, Trouble, Unavailable, to_float
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
-from stormsail.margin.types import MarginMode, Promise
+from stormsail.margin.types import MarginMode
 from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.accounts import fans, venue_margins
-from stormsail.plan.collateral import Keeper
 from stormsail.plan.cost import total_cost
 from stormsail.plan.coverage import coverage_rows, split_cover
-from stormsail.plan.desk import Desk, in_play, lay_out
+from stormsail.plan.desk import Desk
 from stormsail.plan.effect import planned_effectiveness
 from stormsail.plan.failures import AtVenue, Stake, Storm, failure_modes
 from stormsail.plan.history import held_through
 from stormsail.plan.insurance import MEAN_BLOCK_DAYS, horizon_returns, insurance
 from stormsail.plan.orders import binding_limits, costs_of, coverage_reasons, orders_of
 from stormsail.plan.origins import origins
+from stormsail.plan.prepare import prepare
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.settle import Settled, settle
-from stormsail.plan.survey import Progress, Survey, survey
+from stormsail.plan.survey import Progress, Survey
 from stormsail.plan.tails import per_coin
-from stormsail.plan.tenor import follow, roll_findings, tenor_advice
-from stormsail.plan.terms import Terms, contract_terms
+from stormsail.plan.tenor import roll_findings
+from stormsail.plan.terms import Terms
 from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
 
-MONTH = timedelta(days=30)
 ASSUMED_CAP = (0.003, 8.0)
 """Cap of one settlement and its hours where the venue states none: that of BTCUSDT on Binance."""
 
@@ -68,16 +67,10 @@ def make_plan(
     """
     tell = progress or (lambda step: None)
     view = read_once(view)
-    known = survey(portfolio, view, tolerance, venues=venues, progress=progress)
-    day = day_of(view.as_of)
-    tell("contracts")
-    spot = {a.asset: a.price for a in known.exposure.assets} | _proxy_prices(known)
-    terms, found_terms = contract_terms(view, known.lookup, in_play(known), venues, spot, tolerance.horizon, day)
-    advice = tenor_advice(tuple(terms.values()), tolerance, view.as_of, tolerance.coverage * known.exposure.risky_value)
-    desk, found_desk = lay_out(known, tolerance, follow(tuple(terms.values()), advice))
+    made = prepare(portfolio, view, tolerance, venues=venues, progress=progress)
+    known, desk, day = made.known, made.desk, day_of(view.as_of)
     tell("collateral and programme")
-    keeper = Keeper(Promise(tolerance.liquidation_chance, MONTH, tolerance.top_up, tolerance.survive))
-    book = settle(desk, keeper, mode, _previous(previous, desk))
+    book = settle(desk, made.keeper, mode, _previous(previous, desk))
     margins, found_margins = venue_margins(desk, book, mode, day)
     tell("cost and failures")
     direct, proxy = split_cover(desk.wanted, desk.short(book.worth), desk.beta)
@@ -89,8 +82,7 @@ def make_plan(
     rolled = roll_findings(shorts, view.as_of, tolerance.horizon)
     findings = (
         *known.findings,
-        *found_terms,
-        *found_desk,
+        *made.findings,
         *rolled,
         *book.findings,
         *found_margins,
@@ -105,7 +97,7 @@ def make_plan(
         exposure=known.exposure,
         shortlist=known.shortlist,
         contests=known.contests,
-        advice=advice,
+        advice=made.advice,
         orders=orders_of(desk, book, direct),
         margins=margins,
         cost=cost,
@@ -129,20 +121,6 @@ def make_plan(
         findings=tuple(dict.fromkeys(findings)),
         origins=origins(known, desk, book, {a.asset: a.price_origin for a in known.exposure.assets}),
     )
-
-
-def _proxy_prices(known: Survey) -> dict[str, float]:
-    """Last price of BTC and ETH, for the basis of their dated contracts."""
-    from stormsail.market.load import load_bars
-
-    found = {}
-    for coin in ("BTC", "ETH"):
-        series = known.lookup.price_series(coin)
-        if not isinstance(series, Unavailable):
-            bars, _ = load_bars(known.view, series.info, start=known.view.as_of - timedelta(days=3))
-            if not bars.is_empty():
-                found[coin] = float(bars["close"][-1])
-    return found
 
 
 def _previous(plan: HedgePlan | None, desk: Desk) -> FloatArray | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
@@ -33,6 +34,41 @@ _CENT = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """What bounds each short: the volume of the contract, and what it may protect.
+
+    Attributes:
+        at: Index of each contract's coin, shape (n,).
+        major: Contracts on BTC and ETH, which may stand for any coin, shape (n,).
+        member: Contracts on coins of the basket, which may stand for what has too little of its own, shape (n,).
+        members: Coins in the basket.
+        volume: Most within the share of a day's volume, shape (n,); NaN is *unavailable*.
+    """
+
+    at: NDArray[np.int64]
+    major: NDArray[np.bool_]
+    member: NDArray[np.bool_]
+    members: int
+    volume: FloatArray
+
+    def capacity(self, wanted: FloatArray) -> FloatArray:
+        """Most that may be short of each contract, shape (n,).
+
+        Args:
+            wanted: Value to be protected of each coin, shape (K,).
+        """
+        total = float(wanted.sum())
+        own = wanted[self.at]
+        room = np.where(np.isnan(self.volume), np.where(self.major, total, own), self.volume)
+        direct = np.zeros(len(wanted))
+        np.add.at(direct, self.at, room)
+        missing = float(np.maximum(wanted - direct, 0.0).sum())
+        needed = missing > MISSING * total and self.members > 0
+        share = missing / max(0.5 * self.members, 1.0) if needed else 0.0
+        return np.minimum(np.where(self.major, 2.0 * total, own + share * self.member), room)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Desk:
     """Everything the programme needs except the collateral rates.
 
@@ -48,6 +84,7 @@ class Desk:
         market_fall: Fall of BTC then.
         terms: Of each contract in play, length n.
         at: Index of each contract's coin, shape (n,).
+        reach: What bounds each short.
         capacity: Most that may be short of each, shape (n,).
         carry, cost: Per unit over the horizon, shape (n,).
         caps: Most collateral that may be posted at each venue, in currency.
@@ -65,6 +102,7 @@ class Desk:
     market_fall: float
     terms: tuple[Terms, ...]
     at: tuple[int, ...]
+    reach: Reach
     capacity: FloatArray
     carry: FloatArray
     cost: FloatArray
@@ -186,9 +224,8 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     wanted = tolerance.coverage * held
     fall, market_fall = falls(held, survey.tail, tolerance.survive)
     at = tuple(coins.index(t.contract.base) for t in terms)
-    room, findings = _rooms(terms, tolerance, wanted, at)
-    most = _most(survey, terms, at, wanted, room)
-    capacity = np.minimum(most, room)
+    reach, findings = _reach(survey, terms, tolerance, at)
+    capacity = reach.capacity(wanted)
     total = float(wanted.sum())
     cost = np.array(
         [round_trip(t.contract, t.slippage(min(most, total))) for t, most in zip(terms, capacity, strict=True)]
@@ -207,6 +244,7 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
         market_fall=market_fall,
         terms=tuple(terms),
         at=at,
+        reach=reach,
         capacity=capacity,
         carry=np.array([t.expected_carry() for t in terms]),
         cost=cost,
@@ -214,40 +252,26 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     ), findings
 
 
-def _rooms(
-    terms: Sequence[Terms], tolerance: Tolerance, wanted: FloatArray, at: Sequence[int]
-) -> tuple[FloatArray, tuple[Finding, ...]]:
-    """Most that may be short of each contract within its volume, shape (n,); what is wanted of its coin if unknown."""
-    room, findings = np.zeros(len(terms)), []
+def _reach(
+    survey: Survey, terms: Sequence[Terms], tolerance: Tolerance, at: Sequence[int]
+) -> tuple[Reach, tuple[Finding, ...]]:
+    """What bounds each short, and which volumes are unavailable."""
+    volume, findings = np.full(len(terms), np.nan), []
     for i, t in enumerate(terms):
         found = t.capacity(tolerance.volume_share)
         if isinstance(found, Unavailable):
             cure = "it is used for its own coin only, up to what is wanted"
             findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", found.reason, cure))
-            own = float(wanted[at[i]])
-            room[i] = float(wanted.sum()) if t.contract.base in MAJORS else own
         else:
-            room[i] = found
-    return room, tuple(findings)
-
-
-def _most(
-    survey: Survey, terms: Sequence[Terms], at: Sequence[int], wanted: FloatArray, room: FloatArray
-) -> FloatArray:
-    """Most that each contract may be short for what it may protect, volume aside; shape (n,)."""
-    direct = np.zeros(len(wanted))
-    np.add.at(direct, list(at), room)
-    missing = float(np.maximum(wanted - direct, 0.0).sum())
+            volume[i] = found
     basket = _basket(survey)
-    needed = missing > MISSING * float(wanted.sum()) and bool(basket)
-    share = missing / max(0.5 * len(basket), 1.0) if needed else 0.0
-    total = float(wanted.sum())
-    return np.array(
-        [
-            2.0 * total if t.contract.base in MAJORS else wanted[k] + (share if t.contract.base in basket else 0.0)
-            for t, k in zip(terms, at, strict=True)
-        ]
-    )
+    return Reach(
+        at=np.array(at, dtype=np.int64),
+        major=np.array([t.contract.base in MAJORS for t in terms], dtype=bool),
+        member=np.array([t.contract.base in basket for t in terms], dtype=bool),
+        members=len(basket),
+        volume=volume,
+    ), tuple(findings)
 
 
 def _basket(survey: Survey) -> frozenset[str]:

@@ -65,14 +65,51 @@ def round_book(problem: Problem, h: FloatArray, steps: Sequence[Step]) -> IntArr
     """
     lot = np.array([to_float(s.lot_value) for s in steps])
     least = np.array([s.least for s in steps], dtype=np.int64)
+    held = np.zeros(len(h)) if problem.previous is None else problem.previous
+    curve, slope = problem.quadratic()
+    return whole_lots(problem.limits, Pull(curve, slope, problem.cost, held, problem.value), h, lot, least)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pull:
+    """The objective ``0.5 h'Ph + g'h + cost'|h - held|`` by which lots are added.
+
+    Attributes:
+        curve: ``P``, shape (n, n).
+        slope: ``g``, shape (n,).
+        cost: Shape (n,).
+        held: What is short already, shape (n,).
+        value: The portfolio's value, in which the objective's noise is told.
+    """
+
+    curve: FloatArray
+    slope: FloatArray
+    cost: FloatArray
+    held: FloatArray
+    value: float
+
+
+def whole_lots(limits: Limits, pull: Pull, h: FloatArray, lot: FloatArray, least: IntArray) -> IntArray:
+    """Whole lots of each contract, shape (n,), for target notionals ``h``, as :func:`round_book` does.
+
+    Args:
+        limits: None of which is broken.
+        pull: The objective.
+        h: Target notionals, shape (n,).
+        lot: Worth of a lot, shape (n,).
+        least: Fewest lots of an order, shape (n,).
+
+    Raises:
+        InfeasibleError: If no whole-lot book near the target satisfies every limit.
+    """
     # a target that is a whole number of lots but for the last bit of a division must not lose one
     whole = np.floor(h / lot * (1 + 1e-12) + 1e-9) if len(h) else h
     for share in _SHRINK:
         lots = whole.astype(np.int64) if share == 1.0 else np.floor(whole * share).astype(np.int64)
         lots[lots < least] = 0
-        mended = _mend(problem.limits, lots, lot, least)
+        mended = _mend(limits, lots, lot, least)
         if mended is not None:
-            return _improve(problem, mended, lot, least)
+            return _improve(limits, pull, mended, lot, least)
     raise InfeasibleError(
         "the limits leave no room for whole lots",
         cure="loosen the limit that binds a little, or use a contract with smaller lots",
@@ -123,23 +160,21 @@ def _fewer(lots: int, least: int) -> int:
     return lots - 1 if lots > least else 0
 
 
-def _improve(problem: Problem, lots: IntArray, lot: FloatArray, least: IntArray) -> IntArray:
+def _improve(limits: Limits, pull: Pull, lots: IntArray, lot: FloatArray, least: IntArray) -> IntArray:
     """Add lots where the objective falls most, while it falls and every limit holds."""
     from stormsail.plan._kernels import add_lots
 
-    curve, slope = problem.quadratic()
-    limits = problem.limits
     found: IntArray = add_lots(
-        np.ascontiguousarray(curve),
-        slope,
-        problem.cost,
-        np.zeros(len(lots)) if problem.previous is None else problem.previous,
+        np.ascontiguousarray(pull.curve),
+        pull.slope,
+        pull.cost,
+        pull.held,
         np.ascontiguousarray(limits.rows.T),
         limits.bounds,
         lot,
         least,
         lots,
-        1e-12 * problem.value,
+        1e-12 * pull.value,
         _tolerance(limits),
     )
     return found

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stormsail.core import NumericalError
 from stormsail.plan.infeasible import explain_infeasible
-from stormsail.plan.problem import FloatArray, Problem
+from stormsail.plan.problem import FloatArray, Limits, Problem
 
 _SOLVED = frozenset({"Solved", "AlmostSolved"})
 _INFEASIBLE = frozenset({"PrimalInfeasible", "AlmostPrimalInfeasible"})
@@ -72,20 +72,51 @@ class Programme:
         else:
             self._frame = _Frame.of(numbers)
             self._solver = _set_up(numbers)
+        answer = self._answer(problem.limits)
+        unit = problem.value / 10.0
+        h = np.maximum(np.asarray(answer.x[:n]) * unit, 0.0)
+        first = numbers.equal + n
+        return Solution(h, np.asarray(answer.z[first : first + r]), int(answer.iterations))
+
+    def again(self, problem: Problem, slope: FloatArray, bounds: FloatArray, value: float) -> FloatArray:
+        """Solve the last problem with another value, linear part and bounds; short notionals, shape (n,).
+
+        Numbers are handed over in tenths of the value, in which the curve and the rows of the limits do not change with
+        it: so only two vectors are new.
+
+        Args:
+            problem: The one solved last, with nothing held already.
+            slope: Linear part of the objective with the trading cost in it, shape (n,).
+            bounds: Of the limits, shape (r,).
+            value: The portfolio's value now.
+
+        Raises:
+            InfeasibleError: If no plan satisfies every limit.
+            NumericalError: If the solver gives up.
+        """
+        n, unit = len(slope), value / 10.0
+        if n == 0:
+            return np.zeros(0)
+        factors = len(problem.covariance.factors)
+        self._solver.update(
+            q=np.concatenate([slope, np.zeros(factors)]), b=np.concatenate([np.zeros(factors + n), bounds / unit])
+        )
+        limits = problem.limits
+        answer = self._answer(Limits(limits.groups, limits.names, limits.rows, bounds))
+        return np.maximum(np.asarray(answer.x[:n]) * unit, 0.0)
+
+    def _answer(self, limits: Limits) -> Any:
         answer = self._solver.solve()
         status = str(answer.status)
         if status in _INFEASIBLE:
-            raise explain_infeasible(problem.limits)
+            raise explain_infeasible(limits)
         if status not in _SOLVED:
             raise NumericalError(
                 f"the solver stopped with {status} after {answer.iterations} iterations",
                 cure="check the portfolio for values many orders of magnitude apart",
                 where="plan",
             )
-        unit = problem.value / 10.0
-        h = np.maximum(np.asarray(answer.x[:n]) * unit, 0.0)
-        first = numbers.equal + n
-        return Solution(h, np.asarray(answer.z[first : first + r]), int(answer.iterations))
+        return answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
