@@ -44,7 +44,7 @@ def usual() -> HedgePlan:
     return plan(Tolerance(coverage=SHARE))
 
 
-SHARE = 0.3
+SHARE = 0.25
 
 
 def check_promises(made: HedgePlan) -> None:

@@ -21,7 +21,8 @@ from stormsail.core import (
     nearest_to,
 )
 from stormsail.forecast.types import CarryForecast, MaybeCarry
-from stormsail.instruments.carry import carries
+from stormsail.instruments.carry import carries, funding_caps
+from stormsail.instruments.carry import stated_cap as _cap
 from stormsail.instruments.offers import books
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.volumes import median_volumes
@@ -63,7 +64,7 @@ class Terms:
         carry_origin: Where it came from.
         book: Last order book, or why there is none.
         table: Margin brackets.
-        funding_cap: Cap of one settlement and hours between two, if the venue states one.
+        funding_cap: Cap of one settlement and hours between two: the venue's, else assumed, which a finding says.
         young: Whether the coin is seen to have traded for less than ``margin.floor.SETTLED``.
     """
 
@@ -124,6 +125,7 @@ def contract_terms(
     volumes = median_volumes(view, lookup, contracts)
     last = {cid: float(rows["close"][-1]) for cid, i in infos.items() if len(rows := frames[i.key])}
     paid = carries(view, lookup, contracts, venues, spot, last, horizon)
+    caps = funding_caps(view, lookup, contracts, venues)
     young = young_coins(lookup)
     terms: dict[str, Terms] = {}
     findings: list[Finding] = []
@@ -141,7 +143,7 @@ def contract_terms(
         origin, found = _origin(contract, carry)
         table, found_tiers = _brackets(brackets.get(contract.id), contract, day)
         cap = _cap(venues.get(contract.venue), contract, day)
-        findings += [*found, *found_tiers, *_assumed_cap(contract, cap)]
+        findings += [*found, *found_tiers, *_assumed_cap(contract, cap, caps[contract.id])]
         terms[contract.id] = Terms(
             contract=contract,
             info=info,
@@ -154,7 +156,7 @@ def contract_terms(
             carry_origin=origin,
             book=orders[contract.id],
             table=table,
-            funding_cap=cap,
+            funding_cap=caps[contract.id],
             young=contract.base in young,
         )
     return terms, merged(findings)
@@ -245,22 +247,12 @@ def _brackets(frame: pl.DataFrame | None, contract: Contract, day: date) -> tupl
     return assumed_table(contract, day), [found]
 
 
-def _cap(record: VenueRecord | None, contract: Contract, day: date) -> tuple[float, float] | Unavailable:
-    if contract.tenor is Tenor.DATED:
-        return 0.0, 8.0
-    rule = Unavailable("no record of the venue") if record is None else record.rule("funding", day)
-    if isinstance(rule, Unavailable):
-        return rule
-    cap = rule.values.get("cap_per_interval")
-    if cap is None:
-        return Unavailable(f"{contract.venue} states no cap that holds for {contract.symbol}")
-    return float(cap), float(rule.values["interval_hours"])
-
-
-def _assumed_cap(contract: Contract, cap: tuple[float, float] | Unavailable) -> list[Finding]:
+def _assumed_cap(
+    contract: Contract, cap: tuple[float, float] | Unavailable, taken: tuple[float, float] = FALLBACK_CAP
+) -> list[Finding]:
     if not isinstance(cap, Unavailable):
         return []
-    rate, hours = FALLBACK_CAP
+    rate, hours = taken
     cure = f"{rate:.1%} per {hours:g}h is assumed, in the collateral and in what funding at its cap would cost"
     return [Finding(Trouble.DEGRADED, f"funding-cap {contract.id}", f"{contract.venue} states no cap for it", cure)]
 
