@@ -30,6 +30,7 @@ from stormsail.core import (
 )
 from stormsail.forecast.types import CarryForecast
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord, VenueScore
+from stormsail.margin.tiers import assumed_table
 from stormsail.margin.types import CollateralRequirement, Liquidation, MarginMode, Unliquidatable, UpMove
 from stormsail.plan.types import (
     Cost,
@@ -254,6 +255,7 @@ def position(made: Order, *, safe: bool = False) -> PositionMargin:
         where,
         rise,
         requirement(made.contract.id, 0.39),
+        assumed_table(made.contract, AS_OF.date()),
     )
 
 

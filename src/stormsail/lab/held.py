@@ -1,13 +1,14 @@
 """A plan held untouched through what came after it: hedged against unhedged, with funding and the test for liquidation.
 
 The spot side keeps its quantities. Every short keeps its quantity until the end, or until its venue's account falls
-below maintenance at the *highs* of a bar, all shorts at their highs together, which is the strict reading. An account
-that is liquidated loses what is left of its collateral and its shorts; nothing is topped up or re-hedged.
+below maintenance at the *highs* of a bar, all shorts at their highs together, which is the strict reading; under
+isolated margin every short is an account of its own. An account that is liquidated loses what is left of its collateral
+and its shorts; nothing is topped up or re-hedged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stormsail.core import Finding, Trouble, Unavailable, UnavailableError, to_float
+from stormsail.margin.rules import Basis, rule_for
+from stormsail.margin.types import MarginMode, TierTable
 from stormsail.market.load import load_bars
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import FloatArray
@@ -42,7 +45,7 @@ class Held:
         funding: Funding received (negative: paid).
         fees: Fees and slippage of opening and closing (negative).
         lost: Collateral lost in liquidations (negative), already part of ``shorts``.
-        liquidated: Venues whose account was liquidated, with the moment.
+        liquidated: Accounts that were liquidated, with the moment: by venue, or by contract where margin is isolated.
         lowest_unhedged, lowest_hedged: Lowest value on the grid, from bar closes.
         findings: What was noticed.
     """
@@ -92,17 +95,17 @@ def hold(plan: HedgePlan, view: MarketView) -> Held:
     hedge = np.zeros(len(times))
     shorts = funding = lost = 0.0
     liquidated: dict[str, datetime] = {}
-    for account in plan.margins:
-        orders = [order for order in plan.orders if order.contract.venue == account.venue]
-        book = _Account.of(account, orders, series, lookup, view, times, findings)
-        path, dead = book.run()
-        hedge += path
-        last = dead if dead is not None else len(times) - 1
-        shorts += float(path[-1] - book.funding[last])
-        funding += float(book.funding[last])
-        if dead is not None:
-            liquidated[account.venue] = _moment(times[dead])
-            lost -= to_float(account.collateral)
+    for margin in plan.margins:
+        orders = [order for order in plan.orders if order.contract.venue == margin.venue]
+        for account in _accounts(margin, orders, series, lookup, view, times, findings):
+            path, dead = account.run()
+            hedge += path
+            last = dead if dead is not None else len(times) - 1
+            shorts += float(path[-1] - account.funding[last])
+            funding += float(account.funding[last])
+            if dead is not None:
+                liquidated[account.name] = _moment(times[dead])
+                lost -= account.collateral
     fees = plan.cost.fees
     if isinstance(plan.cost.slippage, Unavailable):
         findings.append(Finding(Trouble.UNAVAILABLE, "slippage", plan.cost.slippage.reason, "left out of the result"))
@@ -119,57 +122,87 @@ def hold(plan: HedgePlan, view: MarketView) -> Held:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Account:
-    """One venue's shorts on the grid; arrays are (T, n), per contract unit of notional at entry."""
+    """Shorts that share collateral, on the grid; arrays are (T, n), prices per price at entry.
 
+    Attributes:
+        name: What is reported if it is liquidated: the venue, or the one contract of an isolated short.
+        collateral: Posted.
+        entry_notional: Shape (n,).
+        close, high: Prices.
+        needed: Maintenance margin at the highs, shape (T,).
+        funding: Received so far, shape (T,).
+    """
+
+    name: str
     collateral: float
     entry_notional: FloatArray
     close: FloatArray
     high: FloatArray
-    maintenance: FloatArray
+    needed: FloatArray
     funding: FloatArray
-
-    @classmethod
-    def of(
-        cls,
-        account: VenueMargin,
-        orders: list[Order],
-        series: Mapping[str, SeriesInfo],
-        lookup: Lookup,
-        view: MarketView,
-        times: NDArray[np.datetime64],
-        findings: list[Finding],
-    ) -> _Account:
-        rates = {p.contract: p.requirement.maintenance_rate for p in account.positions}
-        closes, highs, cash = [], [], np.zeros(len(times))
-        for order in orders:
-            info = series[order.contract.id]
-            entry = to_float(order.price)
-            frame, seen = load_bars(view, info, start=_moment(times[0]) - DAY)
-            findings.extend(f for f in seen if f.trouble is not Trouble.NOTE)
-            closes.append(_carried(frame, "close", times) / entry)
-            highs.append(_window_high(_judged_by(info, lookup, view, frame, times), times, closes[-1] * entry) / entry)
-            cash += _funding_path(order, info, lookup, view, times, closes[-1], findings)
-        notional = np.array([to_float(order.notional) for order in orders])
-        return cls(
-            collateral=to_float(account.collateral),
-            entry_notional=notional,
-            close=np.column_stack(closes) if closes else np.ones((len(times), 0)),
-            high=np.column_stack(highs) if highs else np.ones((len(times), 0)),
-            maintenance=np.array([rates[order.contract.id] for order in orders]),
-            funding=cash,
-        )
 
     def run(self) -> tuple[FloatArray, int | None]:
         """Profit with funding at each grid moment, and the index of liquidation if there was one."""
         profit = (1.0 - self.close) @ self.entry_notional + self.funding
         worst = self.collateral + (1.0 - self.high) @ self.entry_notional + self.funding
-        needed = self.high @ (self.entry_notional * self.maintenance)
-        dead = np.flatnonzero(worst < needed)
+        dead = np.flatnonzero(worst < self.needed)
         if not len(dead):
             return profit, None
         first = int(dead[0])
         profit[first:] = -self.collateral
         return profit, first
+
+
+def _accounts(
+    margin: VenueMargin,
+    orders: Sequence[Order],
+    series: Mapping[str, SeriesInfo],
+    lookup: Lookup,
+    view: MarketView,
+    times: NDArray[np.datetime64],
+    findings: list[Finding],
+) -> Iterator[_Account]:
+    """A venue's account, or one for each of its shorts where margin is isolated."""
+    tables = {p.contract: p.table for p in margin.positions}
+    rule, _ = rule_for(margin.venue, _moment(times[0]).date())
+    alone = margin.mode is MarginMode.ISOLATED
+    posted = {p.contract: p.collateral for p in margin.positions}
+    for together in [[order] for order in orders] if alone else [list(orders)]:
+        closes, highs = np.ones((len(times), len(together))), np.ones((len(times), len(together)))
+        cash, needed = np.zeros(len(times)), np.zeros(len(times))
+        for j, order in enumerate(together):
+            info, entry, value = series[order.contract.id], to_float(order.price), to_float(order.notional)
+            frame, seen = load_bars(view, info, start=_moment(times[0]) - DAY)
+            findings.extend(f for f in seen if f.trouble is not Trouble.NOTE)
+            closes[:, j] = _carried(frame, "close", times) / entry
+            judged = _judged_by(info, lookup, view, frame, times)
+            highs[:, j] = _window_high(judged, times, closes[:, j] * entry) / entry
+            cash += _funding_path(order, info, lookup, view, times, closes[:, j], findings)
+            at_entry = alone and rule.basis is Basis.ENTRY
+            charged = to_float(order.contract.taker_fee) if rule.counts_fee and rule.basis is Basis.MARK else 0.0
+            judged_value = np.full(len(times), value) if at_entry else highs[:, j] * value
+            needed += maintenance_path(judged_value, tables[order.contract.id]) + charged * judged_value
+        yield _Account(
+            name=together[0].contract.id if alone else margin.venue,
+            collateral=to_float(posted[together[0].contract.id] if alone else margin.collateral),
+            entry_notional=np.array([to_float(order.notional) for order in together]),
+            close=closes,
+            high=highs,
+            needed=needed,
+            funding=cash,
+        )
+
+
+def maintenance_path(notional: FloatArray, table: TierTable) -> FloatArray:
+    """Maintenance margin of a notional as it moves, by the brackets and their deductions, shape (T,).
+
+    The largest of the brackets' lines ``notional * rate - deduction``: rates rise and deductions keep them continuous,
+    so that is the bracket the notional lies in (:func:`stormsail.margin.tiers.maintenance`).
+    """
+    rates = np.array([to_float(t.rate) for t in table.tiers])
+    deductions = np.array([to_float(t.deduction) for t in table.tiers])
+    lines = notional[:, None] * rates - deductions
+    return np.asarray(np.maximum(lines.max(axis=1), 0.0))
 
 
 def _contract_series(order: Order, lookup: Lookup) -> SeriesInfo:

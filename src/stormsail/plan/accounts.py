@@ -19,7 +19,7 @@ from stormsail.plan.collateral import joint_moves
 from stormsail.plan.desk import Desk
 from stormsail.plan.settle import Settled
 from stormsail.plan.terms import Terms
-from stormsail.plan.types import Fan, PositionMargin, VenueMargin
+from stormsail.plan.types import Fan, PositionMargin, VenueMargin, weakest
 
 CENT = Decimal("0.01")
 FAN_SPAN = timedelta(days=7)
@@ -69,7 +69,7 @@ def _account(
         rise = common_rise(holdings, posted)
         bound = math.inf if isinstance(rise, Unliquidatable) else to_float(rise)
     else:
-        bound = min(p.rise for p in positions)
+        bound = weakest(positions).rise
     margin = VenueMargin(
         venue=venue,
         mode=mode,
@@ -77,7 +77,7 @@ def _account(
         collateral=posted,
         cap=from_float(round(desk.caps[venue], 2)),
         rise=bound,
-        requirement=book.books[venue],
+        requirement=book.books[venue] if mode is MarginMode.CROSS else weakest(positions).requirement,
         positions=tuple(positions),
     )
     return margin, list(found)
@@ -103,21 +103,27 @@ def _position(
         liquidation=end,
         rise=rise,
         requirement=requirement,
+        table=terms.table,
     )
 
 
 def fans(desk: Desk, book: Settled, margins: Sequence[VenueMargin]) -> dict[str, Fan]:
-    """How high each venue's book may rise over a week, beside the rise that liquidates it."""
+    """How high each venue's book may rise over a week, beside the rise that liquidates it; under isolated margin its
+    weakest short, by contract."""
     found: dict[str, Fan] = {}
     for margin in margins:
         rows = np.flatnonzero(desk.at_venue(margin.venue) * (book.lots > 0))
+        name = margin.venue
+        if margin.mode is MarginMode.ISOLATED:
+            name = margin.weakest.contract
+            rows = np.array([i for i in rows if desk.terms[i].contract.id == name])
         moves, _ = joint_moves([desk.terms[i] for i in rows], book.worth[rows])
         if isinstance(moves, Unavailable):
             continue
         fan = rise_fan(moves, FAN_SPAN)
         if isinstance(fan, Unavailable):
             continue
-        found[margin.venue] = Fan(
+        found[name] = Fan(
             hours=tuple(fan.hours.tolist()),
             quantiles={level: tuple(row.tolist()) for level, row in zip(fan.levels, fan.rises, strict=True)},
             liquidation_rise=margin.rise,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from stormsail.audit.types import ExposureReport
 from stormsail.core import Contract, Finding, Portfolio, Tenor, Unavailable
 from stormsail.forecast.types import MaybeCarry
 from stormsail.instruments.types import Route, Shortlist, VenueScore
-from stormsail.margin.types import CollateralRequirement, MarginMode, MaybeLiquidation
+from stormsail.margin.types import CollateralRequirement, MarginMode, MaybeLiquidation, TierTable
 from stormsail.ratio.types import Contest, MaybeEffectiveness
 
 SCHEMA_VERSION = 1
@@ -57,6 +57,7 @@ class PositionMargin:
         liquidation: Where it is liquidated, alone, with its share of collateral.
         rise: Rise to that price, as a fraction; ``inf`` if it cannot be liquidated.
         requirement: The collateral rule applied to it alone.
+        table: Its margin brackets.
     """
 
     contract: str
@@ -66,6 +67,7 @@ class PositionMargin:
     liquidation: MaybeLiquidation
     rise: float
     requirement: CollateralRequirement
+    table: TierTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,10 @@ class VenueMargin:
         notional: Short notional there.
         collateral: Cash to post.
         cap: Most collateral that may be posted there, from due diligence; open profit comes on top of it.
-        rise: Common rise of all its shorts at which the account is liquidated.
-        requirement: The collateral rule applied to the venue's book as a whole.
+        rise: Cross margin: common rise of all its shorts at which the account is liquidated. Isolated margin: rise of
+            the weakest short, which is liquidated first and alone.
+        requirement: Cross margin: the collateral rule applied to the venue's book as a whole. Isolated margin: that of
+            the weakest short; every short's own is in ``positions``.
         positions: Its shorts.
     """
 
@@ -91,6 +95,16 @@ class VenueMargin:
     rise: float
     requirement: CollateralRequirement
     positions: tuple[PositionMargin, ...]
+
+    @property
+    def weakest(self) -> PositionMargin:
+        """The short with the smallest rise to its liquidation."""
+        return weakest(self.positions)
+
+
+def weakest(positions: Sequence[PositionMargin]) -> PositionMargin:
+    """The short with the smallest rise to its liquidation; of equals the first by contract."""
+    return min(positions, key=lambda p: (p.rise, p.contract))
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def _half(width: float) -> float | None:
 
 
 def fan_figure(plan: HedgePlan, venue: str) -> MaybeFigure:
-    """How far the shorts of one venue may have risen by each hour, and where they are liquidated."""
+    """How far the shorts of one venue (or one isolated short) may have risen by each hour, and where liquidation is."""
     fan = plan.fans.get(venue)
     if fan is None or not fan.hours or not fan.quantiles:
         return Unavailable("no paths were computed")

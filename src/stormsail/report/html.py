@@ -101,7 +101,8 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     )
     venues = f"posted at {count(len(plan.margins), 'venue')}"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"
-    horizon = f"over {span(plan.tolerance.horizon)}; {signed(plan.cost.total_low)} if funding turns bad{without(plan.cost.left_out)}"
+    horizon = f"over {span(plan.tolerance.horizon)}; {signed(plan.cost.total_low)} if funding turns bad"
+    horizon += without(plan.cost.left_out)
     return (
         ("Held", money(plan.exposure.value, currency), f"{count(len(plan.exposure.assets), 'asset')}"),
         ("Protected", money(protected, currency), f"by a short of {money(short, currency)}"),

@@ -77,17 +77,32 @@ def worst_chance(requirement: CollateralRequirement) -> tuple[str, float]:
     return max(spoken, key=lambda pair: pair[1], default=("", math.nan))
 
 
+def venue_chance(margin: VenueMargin) -> tuple[str, float]:
+    """Method and greatest chance of a liquidation at a venue: of the account, or of any of its isolated shorts."""
+    if margin.mode is MarginMode.CROSS:
+        return worst_chance(margin.requirement)
+    told = [worst_chance(p.requirement) for p in margin.positions if math.isfinite(p.rise)]
+    return max((c for c in told if not math.isnan(c[1])), key=lambda pair: pair[1], default=("", math.nan))
+
+
 def _said(margin: VenueMargin, tolerance: Tolerance, currency: str) -> str:
     text = f"At {margin.venue} ({margin.mode.value} margin) post {money(margin.collateral, currency)} "
     text += f"behind a short of {money(margin.notional, currency)}. "
     if math.isinf(margin.rise):
         return f"{text}No rise of prices can liquidate it."
-    text += f"It is liquidated if all its shorts rise together by {percent(margin.rise)}"
-    method, chance = worst_chance(margin.requirement)
+    of_that = "of that"
+    if margin.mode is MarginMode.CROSS:
+        text += f"It is liquidated if all its shorts rise together by {percent(margin.rise)}"
+    else:
+        first = margin.weakest
+        text += f"Each short stands alone. The first to be liquidated is {first.contract}, if it rises by "
+        text += f"{percent(first.rise)}; it loses its {money(first.collateral, currency)} and the others keep theirs"
+        of_that = "that any one of them is"
+    method, chance = venue_chance(margin)
     if math.isnan(chance):
-        return f"{text}; the chance of that is unavailable (no method gave one)."
+        return f"{text}; the chance {of_that} is unavailable (no method gave one)."
     return (
-        f"{text}; the chance of that before you can top up ({span(tolerance.top_up)}) is {percent(chance, 2)} "
+        f"{text}; the chance {of_that} before you can top up ({span(tolerance.top_up)}) is {percent(chance, 2)} "
         f"by the most pessimistic method ({method}). You allow {percent(allowed_chance(tolerance), 2)}, "
         f"which is {percent(tolerance.liquidation_chance)} over 30 days."
     )
@@ -125,7 +140,7 @@ def _venues(margins: Sequence[VenueMargin], tolerance: Tolerance, currency: str)
 def _chance(build: Builder, margin: VenueMargin) -> Cell:
     if math.isinf(margin.rise):
         return build.marked("none", "no rise can liquidate it")
-    chance = worst_chance(margin.requirement)[1]
+    chance = venue_chance(margin)[1]
     return build.number(chance, lambda x: fine_points(x, 2), unknown="no method gave a chance")
 
 
@@ -189,7 +204,7 @@ def _methods(margins: Sequence[VenueMargin]) -> Table:
     build = Builder(
         "How the collateral was found: the rise to be survived, by method",
         (
-            Column("Venue", number=False),
+            Column("For", number=False),
             Column("Method", number=False),
             Column("Rise", "%"),
             Column("Chance", "%"),
@@ -197,18 +212,27 @@ def _methods(margins: Sequence[VenueMargin]) -> Table:
         ),
         (METHODS, "The largest rise decides. Chance: of liquidation before a top-up with the collateral posted."),
     )
-    for margin in margins:
-        chances = dict(margin.requirement.chance)
-        for i, method in enumerate(margin.requirement.methods):
+    judged = [
+        (name, need)
+        for margin in margins
+        for name, need in (
+            [(margin.venue, margin.requirement)]
+            if margin.mode is MarginMode.CROSS
+            else [(p.contract, p.requirement) for p in margin.positions]
+        )
+    ]
+    for name, need in judged:
+        chances = dict(need.chance)
+        for i, method in enumerate(need.methods):
             chance = chances.get(method.method, math.nan)
             build.add(
-                "" if i else margin.venue,
+                "" if i else name,
                 method.method,
                 build.number(method.move, points),
                 build.number(chance, lambda x: fine_points(x, 2), unknown="this method gives a rise but no chance"),
                 f"{method.n:,}",
                 note=method.detail,
-                strong=method.method == margin.requirement.decided_by,
+                strong=method.method == need.decided_by,
             )
     return build.table()
 

@@ -111,13 +111,16 @@ def _contest(table: Contest) -> dict[str, Any]:
 
 
 def _account(margin: VenueMargin) -> dict[str, Any]:
-    return {**_plain(margin), "positions": [_position(p) for p in margin.positions]}
+    weakest = margin.weakest.contract if margin.positions else None
+    return {**_plain(margin), "weakest": weakest, "positions": [_position(p) for p in margin.positions]}
 
 
 def _position(position: PositionMargin) -> dict[str, Any]:
     end = position.liquidation
     told = _plain(end) if isinstance(end, Liquidation) else {"never": end.reason}
-    return {**_plain(position), "liquidation": told}
+    table = position.table
+    brackets = {"effective_from": table.effective_from, "source": table.source, "assumed": table.assumed}
+    return {**_plain(position), "liquidation": told, "table": _plain(brackets)}
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
