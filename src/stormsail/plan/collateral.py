@@ -16,7 +16,7 @@ from stormsail.margin.moves import ENOUGH, Moves, book_moves
 from stormsail.margin.tiers import maintenance_rate, max_leverage
 from stormsail.margin.types import CollateralRequirement, Method, Promise
 from stormsail.plan.problem import FloatArray
-from stormsail.plan.terms import FALLBACK_CAP, Terms
+from stormsail.plan.terms import Terms
 
 _GARCH_BARS = 1000
 
@@ -101,7 +101,7 @@ class Keeper:
         )
 
     def _allowance(self, terms: Terms) -> float:
-        cap, hours = FALLBACK_CAP if isinstance(terms.funding_cap, Unavailable) else terms.funding_cap
+        cap, hours = terms.funding_cap
         return allowance(
             funding_cap=cap,
             interval_hours=hours,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from stormsail.audit import Tolerance
-from stormsail.core import Finding, Portfolio, Tenor, Trouble, Unavailable, to_float
+from stormsail.core import Finding, Portfolio, Tenor, Trouble, to_float
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import MarginMode
@@ -32,9 +32,6 @@ from stormsail.plan.tails import per_coin
 from stormsail.plan.tenor import roll_findings
 from stormsail.plan.terms import Terms
 from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
-
-ASSUMED_CAP = (0.003, 8.0)
-"""Cap of one settlement and its hours where the venue states none: that of BTCUSDT on Binance."""
 
 
 def make_plan(
@@ -240,6 +237,6 @@ def _at_cap(terms: tuple[Terms, ...], worth: FloatArray, horizon: timedelta) -> 
     total = 0.0
     for t, notional in zip(terms, worth, strict=True):
         if t.contract.tenor is Tenor.PERPETUAL:
-            cap, hours = ASSUMED_CAP if isinstance(t.funding_cap, Unavailable) else t.funding_cap
+            cap, hours = t.funding_cap
             total += notional * cap * (horizon / timedelta(hours=hours))
     return total

@@ -79,7 +79,7 @@ class Terms:
     carry_origin: str
     book: pl.DataFrame | Unavailable
     table: TierTable
-    funding_cap: tuple[float, float] | Unavailable
+    funding_cap: tuple[float, float]
     young: bool
 
     def slippage(self, notional: float) -> float | Unavailable:
