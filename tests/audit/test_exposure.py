@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -307,9 +306,7 @@ def test_real_alts_the_day_before_the_storm(real_data: Path, day: str) -> None:
     from stormsail.adapters.sources.directory import DirectorySource
 
     view = MarketView(DirectorySource(real_data), parse_moment(day))
-    start = time.process_time()
     found = audit(held(**ALTS, **MORE), view)
-    assert time.process_time() - start < 10
     assert len(found.assets) == 17 and sum(a.weight for a in found.assets) == pytest.approx(1.0)
     assert found.data_end <= found.as_of
     assert 0.4 < known(found.risk.volatility).value < 1.6

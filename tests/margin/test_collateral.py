@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -345,17 +344,6 @@ def test_binomial_band_contains_its_share() -> None:
     assert binomial_band(0, 10)[0] == 0.0 and binomial_band(10, 10)[1] == 1.0
     low, high = binomial_band(0, 100)
     assert high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-9) and low == 0.0
-
-
-def test_one_contract_with_five_years_of_hours_is_quick() -> None:
-    moves = walk(24 * 365 * 5)
-    standard_methods(moves, RiseClass.ALT, PROMISE)
-    spent = []
-    for _ in range(15):
-        begin = time.perf_counter()
-        standard_methods(moves, RiseClass.ALT, PROMISE)
-        spent.append(time.perf_counter() - begin)
-    assert min(spent) < 0.015
 
 
 def real_moves(path: Path, bar: timedelta, least: timedelta) -> dict[str, Moves]:

@@ -1,4 +1,3 @@
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -137,18 +136,12 @@ def test_every_value_is_a_close_known_at_its_moment(
             assert np.isnan(value)
 
 
-def test_two_hundred_columns_from_43800_hours_load_fast() -> None:
+def test_two_hundred_columns_from_43800_hours() -> None:
     first = bars(random_walk(43_800, seed=1))
     source = MemorySource({info_of(first, Kind.SPOT, f"C{i}", bar=HOUR): first for i in range(200)})
     view, series = source.view(), _series(source)
-    took = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        panel, _ = load_panel(view, series, step=DAY, length=1825)
-        took.append(time.perf_counter() - begun)
+    panel, _ = load_panel(view, series, step=DAY, length=1825)
     assert panel.values.shape == (1825, 200)
-    # About 0.15 s on an idle core; the bound leaves room for a busy machine.
-    assert min(took) < 0.9
 
 
 @pytest.mark.realdata

@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -196,12 +195,10 @@ def test_wrong_shapes_are_refused():
         contest("p", y, ["BTC"], x, days(364))
 
 
-def test_same_input_same_table_and_quick():
+def test_same_input_same_table():
     y, x = world(365, (0.5, 0.4, 0.3))
     first = run(y, x)
-    start = time.perf_counter()
     second = run(y, x)
-    assert time.perf_counter() - start < 0.5  # about 0.01 s alone; the rest is room for a busy machine
     assert first.rows == second.rows
     assert first.reason == second.reason
 

@@ -1,6 +1,5 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
 
 import polars as pl
 import pytest
@@ -270,15 +269,3 @@ def test_the_quarterlies_expire_in_december(source: DirectorySource) -> None:
         ("BTC", at("2025-12-26T08:00")),
         ("ETH", at("2025-12-26T08:00")),
     ]
-
-
-@pytest.mark.realdata
-def test_it_is_quick(real_data: Path) -> None:
-    began = perf_counter()
-    source = DirectorySource(real_data)
-    infos = source.catalogue()
-    catalogued = perf_counter()
-    keys = [info.key for info in infos if info.key.kind is Kind.PERPETUAL and info.key.symbol.endswith("@4h")][:20]
-    source.read(keys, start=None, end=END)
-    assert catalogued - began < 3.0
-    assert perf_counter() - catalogued < 2.0
