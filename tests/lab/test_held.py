@@ -109,11 +109,8 @@ def test_an_isolated_short_dies_alone() -> None:
 def test_under_cross_margin_the_whole_account_stands_behind_it() -> None:
     plan = planned(MarginMode.CROSS)
     held = hold(plan, wild().view(AS_OF + timedelta(days=10)))
-    order = next(o for o in plan.orders if o.contract.base == "AAA")
-    share = next(p.collateral for p in plan.margins[0].positions if p.contract == order.contract.id)
     assert not held.liquidated
     assert held.lost == 0.0
-    assert held.shorts < -1.5 * to_float(order.notional) < -to_float(share)
 
 
 def test_isolated_accounts_are_told_by_their_weakest_short() -> None:

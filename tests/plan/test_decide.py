@@ -218,3 +218,24 @@ def test_real_portfolios_before_storms(real_data, day: str) -> None:  # type: ig
     covered = sum(r.direct + r.proxy for r in made.coverage) / sum(r.wanted for r in made.coverage)
     assert covered >= 0.95 or (covered >= 0.7 and made.binding)
     assert made.insurance.es_99_hedged < made.insurance.es_99_unhedged
+
+
+@pytest.mark.parametrize(
+    ("wish", "each", "said"),
+    [
+        (Tolerance(collateral=Decimal(0)), 10_000.0, "collateral: 0 of 0"),
+        (Tolerance(venues=("bybit",)), 10_000.0, "no usable contract at bybit"),
+        (Tolerance(), 0.5, "smallest order"),
+    ],
+)
+def test_an_empty_plan_says_what_kept_it_empty(wish: Tolerance, each: float, said: str) -> None:
+    made = make_plan(portfolio(market(), each), market().view(AS_OF), wish, venues=venues())
+    assert not made.orders
+    assert any(said in line for line in made.binding)
+
+
+def test_collateral_that_binds_is_used_up() -> None:
+    made = plan(Tolerance(collateral=Decimal(5000)))
+    posted = sum((m.collateral for m in made.margins), Decimal(0))
+    assert Decimal(4850) <= posted <= Decimal(5000)
+    assert any(line.startswith(f"collateral: {posted:,.0f} of 5,000") for line in made.binding)

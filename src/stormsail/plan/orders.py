@@ -78,15 +78,34 @@ def binding_limits(desk: Desk, book: Settled) -> tuple[str, ...]:
     """Limits that held the hedge back, each with its figure and what a thousand more of it would be worth."""
     found = []
     limits = book.problem.limits
-    used = limits.rows @ book.solution.h
+    used = limits.rows @ book.worth
     for row, (group, name, price) in enumerate(zip(limits.groups, limits.names, book.solution.shadow, strict=True)):
         if price <= _PRICE_OF_NOTHING or limits.bounds[row] <= 0:
             continue  # a floor, whose bound is what the hedge must pay, asks for more hedge
         if group is Limit.DELTA or (group is Limit.CAPACITY and not _by_volume(desk, row)):
             continue  # these are the wish itself
+        if group is Limit.COLLATERAL:
+            used[row] = sum(book.need.values())
+        elif group is Limit.VENUE:
+            used[row] = book.need[name]
         told = name if group.value == name else f"{group.value} {name}"
         found.append(f"{told}: {used[row]:,.0f} of {limits.bounds[row]:,.0f}; {_worth(group, price)}")
-    return tuple(found)
+    return _without_shadow(desk, book) + tuple(found)
+
+
+def _without_shadow(desk: Desk, book: Settled) -> tuple[str, ...]:
+    """What kept the book empty and has no price at the margin: no contract, no cash, or orders below the smallest."""
+    if desk.risky <= 0:
+        return ()
+    if not desk.terms:
+        where = ", ".join(desk.tolerance.venues) or "any venue that may be used"
+        return (f"venues: no usable contract at {where}: none is known, or its smallest order is too large",)
+    if desk.cash <= 0:
+        return (f"collateral: 0 of {desk.tolerance.collateral:,.0f}; without cash nothing can be shorted",)
+    if not (book.lots > 0).any() and (desk.capacity > 0).any():
+        least = min(to_float(s.lot_value) * s.least for s in book.steps)
+        return (f"smallest order: every order would be below {least:,.0f}, the smallest that is allowed or worth it",)
+    return ()
 
 
 def _worth(group: Limit, price: float) -> str:

@@ -23,6 +23,8 @@ from stormsail.plan.rounding import IntArray, Step, notionals, round_book, small
 from stormsail.plan.solver import Programme, Solution
 
 ROUNDS = 10
+FULL = 0.97
+"""Share of cash or of a venue's cap that counts as used up; lots and the last refinements are worth no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,21 +75,21 @@ def settle(desk: Desk, keeper: Keeper, mode: MarginMode, previous: FloatArray | 
     scale = dict.fromkeys(desk.venues, 1.0)
     programme = Programme()
     best: Settled | None = None
-    for turn in range(ROUNDS):
+    misses = 0
+    for _ in range(ROUNDS):
         scaled = rates * np.array([scale[t.contract.venue] for t in desk.terms])
         found = _one_round(desk, keeper, mode, scaled, steps, alone, programme, previous)
         fits = _fits(desk, found)
         if fits and (best is None or found.problem.objective(found.worth) < best.problem.objective(best.worth)):
             best = found
-        if mode is MarginMode.ISOLATED or (fits and not _held_back(found)):
+        if mode is MarginMode.ISOLATED or (fits and (not _held_back(found) or _full(desk, found))):
             break
+        misses += not fits
         for venue in desk.venues:
             parts = float(rates @ (found.worth * desk.at_venue(venue)))
             if parts > 0:
                 ratio = found.need[venue] / parts
-                scale[venue] = ratio if fits else max(ratio, scale[venue]) * (1.01 + 0.05 * turn)
-        if fits and best is not found:
-            break
+                scale[venue] = ratio if fits else max(ratio, scale[venue]) * (1.0 + 0.005 * 2.0**misses)
     if best is None:
         raise NumericalError(
             f"no book in {ROUNDS} rounds whose collateral fits under cash and venue caps",
@@ -146,6 +148,12 @@ def _fits(desk: Desk, found: Settled) -> bool:
     return sum(found.need.values()) <= desk.cash + 1e-6 and all(
         need <= desk.cap(venue) + 1e-6 for venue, need in found.need.items()
     )
+
+
+def _full(desk: Desk, found: Settled) -> bool:
+    """Whether what is posted uses up the cash, or the cap of every venue that holds a short."""
+    posted = [(need, desk.cap(venue)) for venue, need in found.need.items() if need > 0]
+    return sum(need for need, _ in posted) >= FULL * desk.cash or all(need >= FULL * cap for need, cap in posted)
 
 
 def _held_back(found: Settled) -> bool:
