@@ -10,6 +10,7 @@ import polars as pl
 from stormsail.audit.measures import quantile_error
 from stormsail.audit.sample import FloatArray
 from stormsail.core import Estimate, Maybe, Unavailable
+from stormsail.market.schema import stamps
 
 VOLUME_DAYS = 30
 MIN_VOLUME_DAYS = 10
@@ -31,7 +32,7 @@ def daily_volume(bars: pl.DataFrame, as_of: datetime, bar: timedelta | None, ori
         origin: Name of the series, for the method.
     """
     per_day = max(round(timedelta(days=1) / (bar or timedelta(days=1))), 1)
-    age = (_microseconds(as_of) - bars["known_at"].to_physical().to_numpy()) // _DAY
+    age = (_microseconds(as_of) - stamps(bars)) // _DAY
     quoted = bars["quote_volume"].to_numpy()
     recent = (age >= 0) & (age < VOLUME_DAYS) & np.isfinite(quoted)
     count = np.bincount(age[recent], minlength=VOLUME_DAYS)

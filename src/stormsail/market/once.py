@@ -11,7 +11,7 @@ import polars as pl
 
 from stormsail.core import Finding
 from stormsail.market.quality import tidy
-from stormsail.market.schema import Kind, SeriesInfo, SeriesKey
+from stormsail.market.schema import Kind, SeriesInfo, SeriesKey, stamps
 from stormsail.market.source import MarketSource, MarketView
 
 DEPTH = timedelta(days=732)
@@ -77,8 +77,7 @@ class ReadOnce:
         first, frame = self._kept[key, end]
         if start is None or start == first or frame.is_empty():
             return frame
-        stamps = frame["known_at"].to_physical().to_numpy()
-        row = int(np.searchsorted(stamps, (start - _EPOCH) // _US, side="left"))
+        row = int(np.searchsorted(stamps(frame), (start - _EPOCH) // _US, side="left"))
         return frame.slice(row) if row else frame
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from stormsail.market.schema import stamps
+
 FloatArray = NDArray[np.float64]
 
 ENOUGH_WEIGHT = 0.8
@@ -87,14 +89,15 @@ def align(
     width = np.timedelta64(int(step.total_seconds() * 1e6), "us")
     times = last - width * np.arange(length - 1, -1, -1)
     values = np.full((length, len(frames)), np.nan)
-    oldest = np.timedelta64(int(tolerance.total_seconds() * 1e6), "us")
+    grid = times.view(np.int64)
+    oldest = int(tolerance.total_seconds() * 1e6)
     for j, frame in enumerate(frames.values()):
         known = frame.filter(pl.col(column).is_not_null()) if frame[column].null_count() else frame
         if known.is_empty():
             continue
-        stamps = known["known_at"].to_physical().to_numpy().view("datetime64[us]")
-        at = np.searchsorted(stamps, times, side="right") - 1
-        fresh = (at >= 0) & (times - stamps[np.maximum(at, 0)] <= oldest)
+        moments = stamps(known)
+        at = np.searchsorted(moments, grid, side="right") - 1
+        fresh = (at >= 0) & (grid - moments[np.maximum(at, 0)] <= oldest)
         values[fresh, j] = known[column].to_numpy()[at[fresh]]
     return Panel(times, tuple(frames), values, step)
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from stormsail.core import Finding, Trouble
 from stormsail.market.breaks import Break, find_breaks
-from stormsail.market.schema import PRICE_KINDS, Kind, SeriesInfo
+from stormsail.market.schema import PRICE_KINDS, Kind, SeriesInfo, stamps
 from stormsail.market.signs import PRICES, Bars, age_of, count_of, gaps, max_age, moment, standing, usual_step, wicks
 from stormsail.market.source import MarketView
 
@@ -59,11 +59,13 @@ def tidy(frame: pl.DataFrame, info: SeriesInfo, as_of: datetime) -> tuple[pl.Dat
         if frame.is_empty():
             return frame, (*findings, *impossible)
         return frame, (*findings, *impossible, *age_of(frame, info, as_of, timedelta(hours=8)))
-    frame, impossible = _drop_impossible(frame, subject)
-    if frame.is_empty():
-        return frame, (*findings, *impossible)
-    frame, broken = _cut(frame, subject)
     bars = Bars.of(frame)
+    sound, impossible = _drop_impossible(frame, bars, subject)
+    if sound.is_empty():
+        return sound, (*findings, *impossible)
+    bars = bars if sound is frame else Bars.of(sound)
+    frame, broken = _cut(sound, bars, subject)
+    bars = bars if frame is sound else Bars.of(frame)
     bar = info.bar or usual_step(bars.times)
     return frame, (
         *findings,
@@ -89,8 +91,7 @@ def _drop_repeats(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tupl
 
 
 def _drop_duplicates(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    times = frame["known_at"].to_physical().to_numpy()
-    if not (np.diff(times) == 0).any():
+    if (np.diff(stamps(frame)) != 0).all():
         return frame, ()
     frame, findings = _drop_repeats(frame, subject)
     first = frame.unique("known_at", keep="first", maintain_order=True)
@@ -103,8 +104,7 @@ def _drop_duplicates(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, t
     )
 
 
-def _drop_impossible(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    bars = Bars.of(frame)
+def _drop_impossible(frame: pl.DataFrame, bars: Bars, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     bad = np.zeros(frame.height, dtype=np.bool_)
     for name, values in zip(PRICES, (bars.open, bars.high, bars.low, bars.close), strict=True):
         # The first test settles the usual case in two passes; NaN fails it.
@@ -128,8 +128,7 @@ def _drop_no_numbers(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, t
     return numbers, (Finding(Trouble.DEGRADED, subject, f"{count_of(gone, 'row')} without a rate", "dropped"),)
 
 
-def _cut(frame: pl.DataFrame, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
-    bars = Bars.of(frame)
+def _cut(frame: pl.DataFrame, bars: Bars, subject: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     breaks = find_breaks(bars.times, bars.open, bars.close)
     if not breaks:
         return frame, ()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stormsail.core import Finding, Trouble, format_span
 from stormsail.market.panel import FloatArray
-from stormsail.market.schema import SeriesInfo
+from stormsail.market.schema import SeriesInfo, stamps
 
 DELISTED_AFTER = timedelta(days=7)
 """A series silent for longer is taken to have ended for good."""
@@ -44,7 +44,7 @@ class Bars:
     def of(cls, frame: pl.DataFrame) -> Bars:
         """The arrays of a frame of bars; a null becomes NaN."""
         known = {name: _array(frame[name]) for name in PRICES}
-        times = frame["known_at"].to_physical().to_numpy()
+        times = stamps(frame)
         close = known["close"] if known["close"] is not None else np.full(len(times), np.nan)
         return cls(times, known["open"], known["high"], known["low"], close)
 
