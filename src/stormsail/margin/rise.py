@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +84,17 @@ class _Sample:
 
     @classmethod
     def of(cls, maxima: FloatArray, weights: FloatArray | None) -> _Sample:
-        order = np.argsort(-maxima, kind="stable")
-        weight = np.ones(len(maxima)) if weights is None else weights[order]
+        if weights is None:
+            falling, weight = np.sort(-maxima), np.ones(len(maxima))
+        else:
+            order = np.argsort(-maxima, kind="stable")
+            falling, weight = -maxima[order], weights[order]
         whole = float(weight.sum() + weight[0])
         error = np.sqrt(np.cumsum(weight * weight)) / whole
-        rises = maxima[order]
-        whole_ties = np.searchsorted(-rises, -rises, side="right") - 1
-        chances = ((np.cumsum(weight) + weight[0]) / whole)[whole_ties]
-        return cls(rises, chances, float(weight[0]) / whole, error)
+        ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
+        ties = np.repeat(ends, np.diff(ends, prepend=-1))  # equal rises share the chance of the last of them
+        chances = ((np.cumsum(weight) + weight[0]) / whole)[ties]
+        return cls(-falling, chances, float(weight[0]) / whole, error)
 
     def exceed(self, rise: float) -> float:
         """Chance of ``rise``."""
@@ -124,11 +128,13 @@ def _from_sample(
     return Method(UpMove(method, move, detail, n), sample.exceed)
 
 
+@lru_cache(maxsize=4)
 def draws(seed: int, paths: int, steps: int) -> FloatArray:
     """Uniform numbers of the resampled paths, shape (paths, steps), from a counter-based generator.
 
     The first number of a path, which says where in the past it starts, is spread evenly over the paths (stratified), so
-    that a rare bar of the past comes up as often as its share and not by luck.
+    that a rare bar of the past comes up as often as its share and not by luck. Every contract is asked with the same
+    numbers, so they are kept; no one writes into them.
     """
     uniform = np.random.Generator(np.random.Philox(key=seed)).random((paths, steps))
     uniform[:, 0] = (np.arange(paths) + uniform[:, 0]) / paths
