@@ -310,7 +310,9 @@ def test_keys_that_stand_twice_are_refused(tmp_path: Path) -> None:
 numbers = st.decimals(min_value="1e-12", max_value="1e9", places=12, allow_nan=False, allow_infinity=False)
 days = st.dates(date(2010, 1, 1), date(2040, 1, 1))
 lots = st.builds(Lot, numbers, st.none() | days, st.none() | st.decimals(0, "1e6", places=4))
-names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"], include_characters=" "), max_size=20).map(str.strip)
+names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"], include_characters=" "), max_size=20).map(
+    str.strip
+)
 
 
 @st.composite
