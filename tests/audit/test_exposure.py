@@ -14,7 +14,7 @@ import pytest
 from stormsail.audit import audit
 from stormsail.audit.risk import constant_weight_returns
 from stormsail.audit.sample import FloatArray
-from stormsail.audit.types import ExposureReport, Risk
+from stormsail.audit.types import ExposureReport, Risk, Unpriced
 from stormsail.core import (
     Estimate,
     Holding,
@@ -22,6 +22,7 @@ from stormsail.core import (
     Lot,
     Portfolio,
     PortfolioError,
+    Trouble,
     Unavailable,
     UnavailableError,
     UnknownSymbolError,
@@ -193,8 +194,43 @@ def test_a_dead_coin_is_left_out_with_a_finding() -> None:
     found = audit(held(SOL=1, DEAD=5), market().view(END))
     assert [a.asset for a in found.assets] == ["SOL"]
     assert any(f.subject == "DEAD" and "ended" in f.cause for f in found.findings)
+    assert [(gone.asset, gone.quantity) for gone in found.unpriced] == [("DEAD", 5)]
     with pytest.raises(UnavailableError, match="DEAD"):
         audit(held(DEAD=5), market().view(END))
+
+
+def test_a_coin_that_begins_later_is_left_out_and_shown() -> None:
+    day = START + 300 * DAY
+    found = audit(held(SOL=1, NEW=1234.5), market().view(day))
+    alone = audit(held(SOL=1), market().view(day))
+    assert (found.value, found.risk, found.assets) == (alone.value, alone.risk, alone.assets)
+    begins = START + (DAYS - 30 + 1) * DAY
+    said = f"no price yet at {day:%Y-%m-%d %H:%M}; first bar {begins:%Y-%m-%d %H:%M}"
+    assert found.unpriced == (Unpriced("NEW", Decimal("1234.5"), Unavailable(said)),)
+    finding = next(f for f in found.findings if f.subject == "NEW")
+    assert finding.trouble is Trouble.UNAVAILABLE and finding.cause == f"{said}; 1,234.5 coins not valued"
+    with pytest.raises(UnknownSymbolError, match=r"NEW .it begins on"):
+        audit(held(NEW=1), market().view(day))
+    with pytest.raises(UnknownSymbolError, match=r"1 unknown symbol: NEWW .did you mean"):
+        audit(held(NEWW=1, NEW=1, SOL=1), market().view(END))
+
+
+@pytest.mark.parametrize("quantity", ["1e14", "1e30", "1e400", "1e-400"])
+def test_values_that_nobody_holds_are_refused_by_name(quantity: str) -> None:
+    sized = Portfolio((Holding("SOL", Decimal(2)), Holding("ADA", Decimal(quantity))), name="mine")
+    with pytest.raises(PortfolioError) as caught:
+        audit(sized, market().view(END))
+    text = str(caught.value)
+    assert text.startswith("E110 mine: ") and "ADA (holding 2 of 2)" in text and "check the quantity" in text
+
+
+def test_the_largest_and_the_smallest_values_are_counted() -> None:
+    price = next(a.price for a in report().assets if a.asset == "ADA")
+    for value in (0.999e15, 1e-30):
+        found = audit(held(ADA=value / price), market().view(END))
+        assert found.value == pytest.approx(value, rel=1e-12)
+    with pytest.raises(PortfolioError):
+        audit(Portfolio((Holding("USDT", Decimal("1e15")),)), market().view(END))
 
 
 def test_unknown_symbols_are_all_named_with_the_nearest() -> None:

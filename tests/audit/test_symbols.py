@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from stormsail.audit.symbols import check_symbols
 from stormsail.core import Holding, Portfolio, UnknownSymbolError
-from stormsail.market.schema import Kind
+from stormsail.market.schema import Kind, SeriesInfo
 from tests.support import bars, info_of, random_walk
 
 
@@ -23,7 +23,7 @@ def portfolio(*assets: str) -> Portfolio:
 
 
 def test_known_symbols_and_stablecoins_pass() -> None:
-    check_symbols(portfolio("SOL", "LUNA", "USDT", "DAI"), Known())
+    assert check_symbols(portfolio("SOL", "LUNA", "USDT", "DAI"), Known()) == {}
 
 
 def test_every_unknown_symbol_is_named() -> None:
@@ -34,11 +34,31 @@ def test_every_unknown_symbol_is_named() -> None:
     assert "ETHH (did you mean ETH?)" in text and "ZZZZ (nothing like it is known)" in text
 
 
-def test_a_coin_that_begins_later_in_the_data_is_said_to() -> None:
-    start = datetime(2021, 8, 2, tzinfo=UTC)
-    later = info_of(bars(random_walk(48, seed=1), start=start), Kind.SPOT, "AVAXUSDT")
+START = datetime(2021, 8, 2, tzinfo=UTC)
+
+
+def begins(symbol: str, start: datetime = START) -> SeriesInfo:
+    return info_of(bars(random_walk(48, seed=1), start=start), Kind.SPOT, symbol)
+
+
+def test_a_coin_that_begins_later_is_told_apart_by_its_first_price() -> None:
+    later = begins("AVAXUSDT")
+    other = begins("AVAX", START + timedelta(days=9))
+    assert check_symbols(portfolio("AVAX", "SOL"), Known(), [other, later, begins("DOT")]) == {"AVAX": later.start}
+    assert check_symbols(portfolio("AVAX", "USDT"), Known(), [later]) == {"AVAX": later.start}
+
+
+def test_where_no_coin_is_left_each_is_named_with_its_day() -> None:
+    later = [begins("AVAXUSDT"), begins("DOT")]
     with pytest.raises(UnknownSymbolError) as caught:
-        check_symbols(portfolio("AVAX", "SOL"), Known(), [later])
+        check_symbols(portfolio("AVAX", "DOT"), Known(), later)
     text = str(caught.value)
-    assert f"1 unknown symbol: AVAX (it begins on {later.start:%Y-%m-%d} in this data)" in text
+    assert "2 unknown symbols: AVAX (it begins on 2021-08-02 in this data), DOT (it begins on" in text
     assert "decide on a day when they are known" in text
+
+
+def test_a_symbol_that_never_begins_is_an_error_beside_one_that_does() -> None:
+    with pytest.raises(UnknownSymbolError) as caught:
+        check_symbols(portfolio("AVAX", "ETHH", "SOL"), Known(), [begins("AVAXUSDT")])
+    assert "1 unknown symbol: ETHH (did you mean ETH?)" in str(caught.value)
+    assert "AVAX" not in str(caught.value)

@@ -13,13 +13,14 @@ import pytest
 from stormsail.adapters.files.plan_file import render_plan
 from stormsail.adapters.files.venue_files import load_venues
 from stormsail.audit import Tolerance
-from stormsail.core import Holding, InfeasibleError, Portfolio, Tenor, Unavailable, parse_moment
+from stormsail.core import Holding, InfeasibleError, Portfolio, PortfolioError, Tenor, Unavailable, parse_moment
 from stormsail.margin.types import MarginMode
+from stormsail.market.schema import Kind
 from stormsail.plan import HedgePlan, make_plan
 from stormsail.report.html import plan_html
 from stormsail.report.text_cost import cost_section
 from stormsail.report.text_plan import brief
-from tests.support import MemorySource
+from tests.support import MemorySource, bars, info_of
 
 from .market import AS_OF, portfolio, source
 
@@ -164,6 +165,45 @@ def test_an_unpriced_coin_does_not_stop_the_rest() -> None:
     locked = Portfolio((*held.holdings[1:], replace(held.holdings[0], locked=True)), name="locked")
     made = make_plan(locked, data.view(AS_OF), Tolerance(), venues=venues())
     assert any(f.name == "locked coins" for f in made.failures)
+
+
+def test_a_coin_that_begins_later_is_shown_and_the_rest_is_planned() -> None:
+    data, start = market(), AS_OF + timedelta(days=3)
+    young = bars([5.0, 5.1], start=start)
+    series = {info: data.frames[key] for key, info in data.infos.items()} | {info_of(young, Kind.SPOT, "NEW"): young}
+    held = portfolio(data)
+    more = replace(held, holdings=(*held.holdings, Holding("NEW", Decimal("1234.5"))))
+    made = make_plan(more, MemorySource(series).view(AS_OF), Tolerance(coverage=SHARE), venues=venues())
+    assert (made.orders, made.coverage, made.insurance) == (usual().orders, usual().coverage, usual().insurance)
+    said = f"no price yet at {AS_OF:%Y-%m-%d} 00:00; first bar {start:%Y-%m-%d} 01:00"
+    assert said in brief(made)[0] and said in plan_html(made)
+    (gone,) = json.loads(render_plan(made))["exposure"]["unpriced"]
+    assert gone == {"asset": "NEW", "quantity": "1234.5", "value": {"unavailable": said}}
+    assert [f.cause for f in made.findings if f.subject == "NEW"] == [f"{said}; 1,234.5 coins not valued"]
+
+
+@pytest.mark.parametrize("quantity", ["1e-30", "1e-320"])
+def test_a_speck_of_a_coin_is_no_obstacle_and_its_order_is_said_to_be_too_small(quantity: str) -> None:
+    speck, data = Holding("AAA", Decimal(quantity)), market()
+    alone = make_plan(Portfolio((speck,)), data.view(AS_OF), Tolerance(), venues=venues())
+    assert not alone.orders and any("smallest order" in line for line in alone.binding)
+    assert "Nothing is to be shorted" in brief(alone)[1] and plan_html(alone)
+    beside = Portfolio((speck, *portfolio(data).holdings[1:]))
+    made = make_plan(beside, data.view(AS_OF), Tolerance(coverage=SHARE), venues=venues())
+    check_promises(made)
+    row = next(r for r in made.coverage if r.asset == "AAA")
+    assert 0 < row.value < 1e-25 and made.orders
+
+
+def test_a_value_that_nobody_holds_is_refused_and_the_largest_is_planned() -> None:
+    data = source(volume=None)
+    price = next(a.price for a in usual().exposure.assets if a.asset == "DDD")
+    with pytest.raises(PortfolioError, match=r"1e\+30 DDD .holding 1 of 1."):
+        make_plan(Portfolio((Holding("DDD", Decimal("1e30")),)), data.view(AS_OF), Tolerance(), venues=venues())
+    large = Portfolio((Holding("DDD", Decimal(f"{9.9e14 / price:.6g}")),))
+    made = make_plan(large, data.view(AS_OF), Tolerance(), venues=venues())
+    check_promises(made)
+    assert made.orders and all(o.quantity > 0 for o in made.orders)
 
 
 def test_what_is_unavailable_is_never_told_as_nought() -> None:

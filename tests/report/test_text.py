@@ -4,12 +4,14 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from stormsail.core import Finding, Trouble
+from stormsail.audit.types import Unpriced
+from stormsail.core import Finding, Trouble, Unavailable
 from stormsail.margin.types import MarginMode
 from stormsail.plan.types import HedgePlan
 from stormsail.ratio.types import Effectiveness
@@ -18,7 +20,7 @@ from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
 from stormsail.report.text_margin import CROSS_NOTE, allowed_chance, collateral_section
-from stormsail.report.text_plan import missed, plan_sections
+from stormsail.report.text_plan import brief, missed, plan_sections
 from tests.report.fake import bare_plan, big_plan, fake_plan, records, scores
 
 TITLES = (
@@ -224,8 +226,27 @@ def test_findings_alike_in_all_but_their_subject_are_told_together() -> None:
 def test_a_coin_without_a_price_is_named_at_the_start() -> None:
     plan = fake_plan()
     assert "no usable price" not in told(plan)
-    lost = replace(plan, exposure=replace(plan.exposure, assets=plan.exposure.assets[1:]))
-    assert "1 coin you hold has no usable price in this data and no part in this plan: SOL." in flat(told(lost))
+    reason = "no price yet at 2024-08-04 00:00; first bar 2024-09-01 00:00"
+    gone = Unpriced("SOL", Decimal("1234.5"), Unavailable(reason))
+    rest = tuple(row for row in plan.coverage if row.asset != "SOL")
+    lost = replace(plan, coverage=rest, exposure=replace(plan.exposure, unpriced=(gone,)))
+    text = flat(told(lost, width=200))
+    assert f"1 coin you hold has no usable price in this data and no part in this plan: SOL ({reason})." in text
+    assert "besides, 1,234.5 SOL, whose value is unavailable and in no figure here" in text
+    assert "1,234.5 SOL, whose value is unavailable, stays uncovered as well." in text
+    section = next(s for s in plan_sections(lost) if s.key == "coverage")
+    last = section.tables[0].rows[-1]
+    assert [cell.text for cell in last.cells] == ["SOL", "n/a", "n/a", "none", "none", "n/a", "n/a"]
+    assert reason in dict(section.tables[0].notes).values()
+
+
+def test_nothing_but_cash_and_a_coin_without_a_price_is_not_called_all_cash() -> None:
+    plan = bare_plan()
+    gone = Unpriced("SOL", Decimal(3), Unavailable("every series of SOL ended before 2024-08-04 00:00"))
+    cash = replace(plan, exposure=replace(plan.exposure, risky_value=0.0, unpriced=(gone,)))
+    assert brief(cash)[1] == "There is nothing to hedge: what has a price is stablecoins and cash."
+    section = next(s for s in plan_sections(cash) if s.key == "coverage")
+    assert section.tables[0].rows[-1].cells[0].text == "SOL"
 
 
 def test_parts_can_be_printed_alone() -> None:

@@ -9,14 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormsail.core import ConfigError, InputError, UnavailableError, UnknownSymbolError, parse_moment
+from stormsail.core import ConfigError, InputError, UnavailableError, parse_moment
 
 if TYPE_CHECKING:
     from stormsail.audit.tolerance import Tolerance
@@ -72,22 +71,19 @@ class Workbench:
         """What the portfolio is exposed to."""
         from stormsail.audit import audit
 
-        with self._naming_later_coins(portfolio):
-            return audit(portfolio, self.view, volume_share=volume_share)
+        return audit(portfolio, self.view, volume_share=volume_share)
 
     def choose(self, portfolio: Portfolio, tolerance: Tolerance) -> Shortlist:
         """What could hedge it, ranked, with reasons."""
         from stormsail.plan.survey import survey
 
-        with self._naming_later_coins(portfolio):
-            return survey(portfolio, self.view, tolerance, venues=self.venues).shortlist
+        return survey(portfolio, self.view, tolerance, venues=self.venues).shortlist
 
     def size(self, portfolio: Portfolio, tolerance: Tolerance) -> tuple[Contest, ...]:
         """How much: the estimators side by side, out of sample."""
         from stormsail.plan.survey import survey
 
-        with self._naming_later_coins(portfolio):
-            return survey(portfolio, self.view, tolerance, venues=self.venues).contests
+        return survey(portfolio, self.view, tolerance, venues=self.venues).contests
 
     def plan(
         self, portfolio: Portfolio, tolerance: Tolerance, *, progress: Progress = None, **options: Any
@@ -95,20 +91,7 @@ class Workbench:
         """The whole decision."""
         from stormsail.plan import make_plan
 
-        with self._naming_later_coins(portfolio):
-            return make_plan(portfolio, self.view, tolerance, venues=self.venues, progress=progress, **options)
-
-    @contextmanager
-    def _naming_later_coins(self, portfolio: Portfolio) -> Iterator[None]:
-        """Where a coin is unknown at ``as_of`` but begins later in the source, let the error say on which day."""
-        try:
-            yield
-        except UnknownSymbolError:
-            from stormsail.audit.symbols import check_symbols
-            from stormsail.market.lookup import Lookup
-
-            check_symbols(portfolio, Lookup.of(self.view), self.source.catalogue())
-            raise
+        return make_plan(portfolio, self.view, tolerance, venues=self.venues, progress=progress, **options)
 
     def scores(self) -> tuple[VenueScore, ...]:
         """Due-diligence scores as of the moment of the decision, best first."""

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stormsail.app.console import out, output_folder, print_json, steps, talk
-from stormsail.core import InputError, exact, suggest
+from stormsail.core import LARGEST, InputError, exact, suggest
 from stormsail.core.plain import to_plain
-
-LARGEST = Decimal("1e15")
-"""No amount of money is larger; what is, is a slip of the finger."""
 
 if TYPE_CHECKING:
     from stormsail.app.request import Request
@@ -162,5 +159,5 @@ def _amount(text: str, where: str) -> Decimal:
     except ValueError as error:
         raise InputError(str(error), cure="write a number such as 50000 or 1.5", where=where) from error
     if not 0 < amount < LARGEST:
-        raise InputError(f"{text} is out of range", cure=f"give a number above 0 and below {LARGEST:g}", where=where)
+        raise InputError(f"{text} is out of range", cure=f"give a number above 0 and below {LARGEST:,f}", where=where)
     return amount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,8 +17,9 @@ from stormsail.audit.prices import Quote, quotes
 from stormsail.audit.risk import constant_weight_returns, measure_assets, measure_portfolio, nothing
 from stormsail.audit.sample import MIN_OBSERVATIONS, FloatArray
 from stormsail.audit.symbols import check_symbols
-from stormsail.audit.types import AssetExposure, ExposureReport, Risk
+from stormsail.audit.types import AssetExposure, ExposureReport, Risk, Unpriced
 from stormsail.core import (
+    LARGEST,
     STABLECOINS,
     Estimate,
     Finding,
@@ -50,8 +51,8 @@ def audit(
 
     Risk rests on simple daily returns of the last ``days`` days at today's weights. Stablecoins are cash at par: they
     have a weight and no risk, and measures of the portfolio are fractions of the value of the other coins. Coins with
-    fewer than sixty returns borrow from their group and say so. A coin whose series ended has no price; it is left out
-    of the value, with a finding.
+    fewer than sixty returns borrow from their group and say so. A coin whose series ended, or begins only later, has no
+    price; it is left out of the value, with a finding, and listed as unpriced.
 
     Args:
         portfolio: What is held.
@@ -61,17 +62,18 @@ def audit(
         lookup: Index of ``view``, where it is at hand; made otherwise.
 
     Raises:
-        UnknownSymbolError: If the data has never known a symbol.
+        UnknownSymbolError: If the data does not know a symbol, or knows every coin only later.
         UnavailableError: If nothing that is held has a price.
-        PortfolioError: If the portfolio's currency is not the dollar or a stablecoin.
+        PortfolioError: If the portfolio's currency is not the dollar or a stablecoin, or a holding is worth more than
+            any could be.
         InputError: If ``days`` or ``volume_share`` is out of range.
     """
     _check(portfolio, days, volume_share)
     view = read_once(view)
     lookup = lookup or Lookup.of(view)
-    check_symbols(portfolio, lookup)
+    later = check_symbols(portfolio, lookup, view.source.catalogue())
     coins = [asset for asset in portfolio.assets if asset not in STABLECOINS]
-    prices = quotes(view, lookup, coins)
+    prices = quotes(view, lookup, coins) | _not_yet(later, view.as_of)
     priced = [asset for asset in coins if isinstance(prices[asset], Quote)]
     if not priced and len(coins) == len(portfolio.assets):
         reasons = "; ".join(f"{asset}: {prices[asset]}" for asset in coins)
@@ -84,7 +86,7 @@ def audit(
         *peg_findings(view, lookup, [asset for asset in portfolio.assets if asset in STABLECOINS]),
         *_bought_later(portfolio, day),
     )
-    return _report(view.as_of, exposures, history, prices, volume_share, stated)
+    return _report(view.as_of, exposures, history, prices, volume_share, stated, _unpriced(portfolio, prices))
 
 
 def _check(portfolio: Portfolio, days: int, volume_share: float) -> None:
@@ -100,6 +102,36 @@ def _check(portfolio: Portfolio, days: int, volume_share: float) -> None:
         )
     if not portfolio.holdings:
         raise PortfolioError("the portfolio is empty", cure="add a holding", where=portfolio.name)
+
+
+def _not_yet(later: Mapping[str, datetime], as_of: datetime) -> dict[str, Unavailable]:
+    """Why coins that begin only after ``as_of`` have no price."""
+    return {
+        asset: Unavailable(f"no price yet at {as_of:%Y-%m-%d %H:%M}; first bar {start:%Y-%m-%d %H:%M}")
+        for asset, start in later.items()
+    }
+
+
+def _check_size(portfolio: Portfolio, found: Sequence[AssetExposure]) -> None:
+    """Refuse values that nobody holds: they are slips of the finger, too large for whole lots or too small to count."""
+    for e in found:
+        if 0 < e.value < LARGEST:
+            continue
+        sizes = [h.quantity if h.asset == e.asset else Decimal(0) for h in portfolio.holdings]
+        row = sizes.index(max(sizes)) + 1
+        raise PortfolioError(
+            f"{max(sizes):.6g} {e.asset} (holding {row} of {len(sizes)}) would be worth {e.value:.3g} "
+            f"{portfolio.currency} at {e.price:.6g}",
+            cure=f"check the quantity and its decimals; a value must be above 0 and below {LARGEST:,f}",
+            where=portfolio.name,
+        )
+
+
+def _unpriced(portfolio: Portfolio, prices: Mapping[str, Quote | Unavailable]) -> tuple[Unpriced, ...]:
+    held = portfolio.quantities()
+    return tuple(
+        Unpriced(asset, held[asset], quote) for asset, quote in sorted(prices.items()) if isinstance(quote, Unavailable)
+    )
 
 
 def _exposures(
@@ -118,6 +150,7 @@ def _exposures(
             found.append(_cash(asset, quantity, sellable[asset]))
         elif isinstance(quote, Quote):
             found.append(_coin(asset, quantity, sellable[asset], quote, risks[asset], volume_share))
+    _check_size(portfolio, found)
     total = sum(e.value for e in found)
     weighted = (replace(e, weight=e.value / total) for e in found)
     return tuple(sorted(weighted, key=lambda e: (-e.value, e.asset)))
@@ -157,6 +190,7 @@ def _report(
     prices: dict[str, Quote | Unavailable],
     volume_share: float,
     stated: Sequence[Finding],
+    unpriced: tuple[Unpriced, ...],
 ) -> ExposureReport:
     risky = [e for e in exposures if not e.is_cash]
     data_end = max((q.known_at for q in prices.values() if isinstance(q, Quote)), default=as_of)
@@ -176,7 +210,8 @@ def _report(
         effective_assets=effective,
         mean_correlation=_correlation(returns, history),
         volume_share=volume_share,
-        findings=(*stated, *_notes(exposures, prices, history, as_of, data_end), *found, *history.findings),
+        findings=(*stated, *_notes(exposures, unpriced, history, as_of, data_end), *found, *history.findings),
+        unpriced=unpriced,
     )
 
 
@@ -230,15 +265,19 @@ def _bought_later(portfolio: Portfolio, day: date) -> list[Finding]:
 
 def _notes(
     exposures: Sequence[AssetExposure],
-    prices: dict[str, Quote | Unavailable],
+    unpriced: Sequence[Unpriced],
     history: History,
     as_of: datetime,
     data_end: datetime,
 ) -> list[Finding]:
     found = [
-        Finding(Trouble.UNAVAILABLE, asset, quote.reason, "left out of value and risk")
-        for asset, quote in prices.items()
-        if isinstance(quote, Unavailable)
+        Finding(
+            Trouble.UNAVAILABLE,
+            gone.asset,
+            f"{gone.value.reason}; {gone.quantity.normalize():,f} coins not valued",
+            "left out of value and risk, and not protected",
+        )
+        for gone in unpriced
     ]
     if as_of - data_end > timedelta(days=1):
         cause = f"the newest price is of {data_end:%Y-%m-%d %H:%M}, the audit of {as_of:%Y-%m-%d %H:%M}"

@@ -18,39 +18,49 @@ class Symbols(Protocol):
         ...
 
 
-def check_symbols(portfolio: Portfolio, lookup: Symbols, held: Iterable[SeriesInfo] = ()) -> None:
-    """Refuse a portfolio with symbols that the data has never known; stablecoins are cash and always known.
+def check_symbols(portfolio: Portfolio, lookup: Symbols, held: Iterable[SeriesInfo] = ()) -> dict[str, datetime]:
+    """Refuse a portfolio with symbols that the data does not know; stablecoins are cash and always known.
+
+    A coin that begins only after the moment of the decision is no misspelling: it is told apart, with the moment of
+    its first price, so that the rest can be judged without it. Where nothing else is held there is no rest.
 
     Args:
         portfolio: What is held.
         lookup: What was known at the moment of the decision.
-        held: All series of the source, also those that begin later: read for the error's words, and for nothing else.
+        held: All series of the source, also those that begin later: read to tell what begins later, and for nothing
+            else.
+
+    Returns:
+        The first moment of each coin that begins later, sorted by coin.
 
     Raises:
-        UnknownSymbolError: Naming every unknown symbol, each with the day it begins or the nearest known ones.
+        UnknownSymbolError: Naming every unknown symbol with the nearest known ones; or, where no coin is left, every
+            coin with the day on which it begins.
     """
     known = frozenset(lookup.all_symbols())
-    unknown = [asset for asset in portfolio.assets if asset not in known and asset not in STABLECOINS]
-    if not unknown:
-        return
-    begins = _begins(held)
-    hints = [f"{asset} ({begins.get(asset) or _hint(asset, known)})" for asset in unknown]
-    plural = "s" if len(unknown) > 1 else ""
-    later = "decide on a day when they are known, or leave them out; " if begins.keys() & set(unknown) else ""
+    missing = [asset for asset in portfolio.assets if asset not in known and asset not in STABLECOINS]
+    begins = _begins(held, frozenset(missing))
+    unknown = [asset for asset in missing if asset not in begins]
+    if not unknown and len(begins) < len(portfolio.assets):
+        return begins
+    hints = [f"{asset} ({_hint(asset, known)})" for asset in unknown] or [
+        f"{asset} (it begins on {start:%Y-%m-%d} in this data)" for asset, start in begins.items()
+    ]
+    cure = "correct the symbols, or fetch data that holds them"
     raise UnknownSymbolError(
-        f"{len(unknown)} unknown symbol{plural}: {', '.join(hints)}",
-        cure=f"{later}correct the symbols, or fetch data that holds them",
+        f"{len(hints)} unknown symbol{'s' if len(hints) > 1 else ''}: {', '.join(hints)}",
+        cure=cure if unknown else f"decide on a day when they are known, or leave them out; {cure}",
         where=portfolio.name,
     )
 
 
-def _begins(held: Iterable[SeriesInfo]) -> dict[str, str]:
-    """For each coin, in words, the day of its first price in the source."""
+def _begins(held: Iterable[SeriesInfo], coins: frozenset[str]) -> dict[str, datetime]:
+    """The moment of the first price of each of these coins in the source, sorted by coin."""
     first: dict[str, datetime] = {}
     for info in held:
-        if info.key.kind in PRICE_KINDS:
+        if info.asset in coins and info.key.kind in PRICE_KINDS:
             first[info.asset] = min(first.get(info.asset, info.start), info.start)
-    return {asset: f"it begins on {start:%Y-%m-%d} in this data" for asset, start in first.items()}
+    return dict(sorted(first.items()))
 
 
 def _hint(asset: str, known: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from stormsail.core import Finding, Maybe
+from stormsail.core import Finding, Maybe, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,21 @@ class AssetExposure:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpriced:
+    """A coin that is held and has no price at the moment of the audit.
+
+    Attributes:
+        asset: Symbol.
+        quantity: Coins held.
+        value: Why it has no value: its series ended, or begin only later.
+    """
+
+    asset: str
+    quantity: Decimal
+    value: Unavailable
+
+
+@dataclass(frozen=True, slots=True)
 class ExposureReport:
     """What the holder is exposed to.
 
@@ -92,6 +107,7 @@ class ExposureReport:
         mean_correlation: Mean pairwise correlation of daily returns.
         volume_share: Share of volume assumed when selling.
         findings: What was noticed.
+        unpriced: Coins held that have no price at the moment; no other figure counts them.
     """
 
     as_of: datetime
@@ -106,3 +122,4 @@ class ExposureReport:
     mean_correlation: Maybe
     volume_share: float
     findings: tuple[Finding, ...]
+    unpriced: tuple[Unpriced, ...] = ()

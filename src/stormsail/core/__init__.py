@@ -19,7 +19,7 @@ from stormsail.core.errors import (
     VenueError,
 )
 from stormsail.core.estimate import Estimate, Maybe
-from stormsail.core.exact import ceil_to, exact, floor_to, from_float, nearest_to, plus, times, to_float
+from stormsail.core.exact import LARGEST, ceil_to, exact, floor_to, from_float, nearest_to, plus, times, to_float
 from stormsail.core.finding import Finding, Trouble, Unavailable
 from stormsail.core.portfolio import Holding, Lot, Portfolio
 from stormsail.core.sourced import Evidence, Sourced
@@ -27,6 +27,7 @@ from stormsail.core.symbol import STABLECOINS, nearest, split_multiplier, sugges
 from stormsail.core.time import YEAR, Clock, end_of_day, format_span, parse_moment, parse_span, years
 
 __all__ = [
+    "LARGEST",
     "STABLECOINS",
     "YEAR",
     "Clock",

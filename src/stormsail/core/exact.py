@@ -9,6 +9,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 MONEY_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 """Context for exact arithmetic: fifty digits, so that no product of quantity and price is ever rounded unseen."""
 
+LARGEST = Decimal("1e15")
+"""No amount of money is larger; what is, is a slip of the finger."""
+
 
 def exact(value: str | int | Decimal) -> Decimal:
     """Read an exact decimal number; refuses NaN and infinity.

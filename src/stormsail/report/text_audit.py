@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from rich.console import Console
 
-from stormsail.audit.types import AssetExposure, ExposureReport, Risk
+from stormsail.audit.types import AssetExposure, ExposureReport, Risk, Unpriced
 from stormsail.core import Maybe, Unavailable, to_float
 from stormsail.report.format import (
     amounts,
@@ -15,11 +15,13 @@ from stormsail.report.format import (
     clean,
     count,
     fixed,
+    listing,
     moment,
     money,
     percent,
     points,
     price,
+    quantity,
     window,
 )
 from stormsail.report.page import TOP, say, show_section
@@ -89,7 +91,14 @@ def _held(report: ExposureReport, currency: str) -> str:
         text += f" and cash ({money(cash, currency)} in stablecoins)"
     if report.locked_value > 0:
         text += f"; {money(report.locked_value, currency)} of it is locked: it can be hedged, but not sold now"
+    if report.unpriced:
+        text += f"; besides, {unpriced_words(report.unpriced)}, whose value is unavailable and in no figure here"
     return f"{text}."
+
+
+def unpriced_words(unpriced: Sequence[Unpriced]) -> str:
+    """Coins without a price, with their quantities: ``120 WIF and 3 APT``."""
+    return f"{listing([f'{quantity(gone.quantity)} {clean(gone.asset)}' for gone in unpriced])}"
 
 
 def _daily_loss(report: ExposureReport, currency: str) -> str:
@@ -163,6 +172,9 @@ def _assets_table(report: ExposureReport, currency: str) -> Table:
     )
     for asset, value in zip(report.assets, amounts([a.value for a in report.assets]), strict=True):
         build.add(*_asset_cells(build, asset, value))
+    for gone in report.unpriced:
+        lacking = build.gap(gone.value.reason)
+        build.add(clean(gone.asset), price(gone.quantity), lacking, lacking, *("-",) * 10)
     return build.table()
 
 

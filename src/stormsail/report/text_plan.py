@@ -8,6 +8,7 @@ from decimal import Decimal
 from rich.console import Console
 
 from stormsail.audit.tolerance import Tolerance
+from stormsail.audit.types import Unpriced
 from stormsail.core import Unavailable, plus
 from stormsail.plan.types import Coverage, HedgePlan, Order
 from stormsail.report.format import (
@@ -27,7 +28,7 @@ from stormsail.report.format import (
 )
 from stormsail.report.page import TOP, say, show_section
 from stormsail.report.tables import Builder, Column, Section, Table
-from stormsail.report.text_audit import audit_section
+from stormsail.report.text_audit import audit_section, unpriced_words
 from stormsail.report.text_choose import choose_section, effectiveness_words
 from stormsail.report.text_cost import cost_section, flow, without
 from stormsail.report.text_findings import findings_section
@@ -68,7 +69,7 @@ def plan_sections(plan: HedgePlan) -> tuple[Section, ...]:
         collateral_section(plan),
         failures_section(plan.failures, currency),
         cost_section(plan),
-        coverage_section(plan.coverage, plan.binding, currency),
+        coverage_section(plan.coverage, plan.binding, currency, plan.exposure.unpriced),
         venues_section(plan.venues, used=[margin.venue for margin in plan.margins]),
         findings_section(plan.findings),
     )
@@ -92,7 +93,8 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     short, collateral, protected = totals(plan)
     asked = asked_for(plan.tolerance, currency) + left_out(plan)
     if plan.exposure.risky_value <= 0:
-        return asked, "There is nothing to hedge: only stablecoins and cash are held."
+        whole = "what has a price is" if plan.exposure.unpriced else "all you hold is"
+        return asked, f"There is nothing to hedge: {whole} stablecoins and cash."
     if not plan.orders:
         why = f" What held it back: {listing(plan.binding)}." if plan.binding else ""
         return asked, f"Nothing is to be shorted: no hedge within your limits is better than none.{why}"
@@ -112,13 +114,13 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
 
 def left_out(plan: HedgePlan) -> str:
     """Coins that are held and could not be valued, said before anything else; empty if there are none."""
-    known = {asset.asset for asset in plan.exposure.assets}
-    missing = [asset for asset in plan.portfolio.assets if asset not in known]
+    missing = plan.exposure.unpriced
     if not missing:
         return ""
     verb = "has" if len(missing) == 1 else "have"
     coins = f"{count(len(missing), 'coin')} you hold {verb}"
-    return f" {coins} no usable price in this data and no part in this plan: {listing(missing)}."
+    named = listing([f"{gone.asset} ({gone.value.reason})" for gone in missing])
+    return f" {coins} no usable price in this data and no part in this plan: {named}."
 
 
 def _removed(plan: HedgePlan) -> str:
@@ -219,10 +221,12 @@ def missed(row: Coverage) -> float:
     return max(0.0, row.wanted - row.direct - row.proxy)
 
 
-def coverage_section(coverage: Sequence[Coverage], binding: Sequence[str], currency: str) -> Section:
-    """The chapter on what is left uncovered, and the limits that held the plan back."""
+def coverage_section(
+    coverage: Sequence[Coverage], binding: Sequence[str], currency: str, unpriced: Sequence[Unpriced] = ()
+) -> Section:
+    """The chapter on what is left uncovered, coins without a price included, and the limits that held the plan back."""
     title = "What is left uncovered"
-    if not coverage:
+    if not coverage and not unpriced:
         return Section("coverage", title, ("There was nothing to protect.", *_bound(binding)))
     value, direct = sum(c.value for c in coverage), sum(c.direct for c in coverage)
     proxy, left, short = sum(c.proxy for c in coverage), sum(c.uncovered for c in coverage), sum(map(missed, coverage))
@@ -234,7 +238,9 @@ def coverage_section(coverage: Sequence[Coverage], binding: Sequence[str], curre
     chosen = max(0.0, value - wanted)
     text += f"{money(chosen, currency)} was left open by your own choice of coverage; "
     text += f"{money(short, currency)} was wanted and not reached."
-    return Section("coverage", title, (text, *_bound(binding)), (_coverage(coverage, currency),))
+    if unpriced:
+        text += f" {unpriced_words(unpriced)}, whose value is unavailable, stays uncovered as well."
+    return Section("coverage", title, (text, *_bound(binding)), (_coverage(coverage, unpriced, currency),))
 
 
 def _bound(binding: Sequence[str]) -> tuple[str, ...]:
@@ -243,7 +249,7 @@ def _bound(binding: Sequence[str]) -> tuple[str, ...]:
     return (f"{count(len(binding), 'limit')} held the plan back: {'; '.join(map(clean, binding))}.",)
 
 
-def _coverage(coverage: Sequence[Coverage], currency: str) -> Table:
+def _coverage(coverage: Sequence[Coverage], unpriced: Sequence[Unpriced], currency: str) -> Table:
     build = Builder(
         "By coin",
         (
@@ -259,4 +265,7 @@ def _coverage(coverage: Sequence[Coverage], currency: str) -> Table:
     texts = amount_rows([(c.value, c.wanted, c.direct, c.proxy, missed(c), c.uncovered) for c in coverage])
     for row, cells in zip(coverage, texts, strict=True):
         build.add(row.asset, *cells, note=sentence(row.reason))
+    for gone in unpriced:
+        lacking = build.gap(gone.value.reason)
+        build.add(gone.asset, lacking, lacking, "none", "none", lacking, lacking)
     return build.table()
