@@ -19,6 +19,9 @@ from stormsail.report.format import (
     price,
     quantity,
     sentence,
+    share_interval,
+    share_percent,
+    share_points,
     signed_points,
 )
 
@@ -41,6 +44,21 @@ def test_exact_numbers_lose_nothing(value: Decimal) -> None:
 @given(st.floats(min_value=1e-5, max_value=0.9))
 def test_a_small_chance_is_never_written_as_nothing(chance: float) -> None:
     assert float(fine_points(chance).lstrip("<")) > 0
+
+
+@given(st.floats(0.5, 1.0, exclude_max=True), st.integers(0, 2))
+def test_a_share_below_all_is_never_written_as_all(share: float, places: int) -> None:
+    text = share_points(share, places)
+    assert float(text.lstrip(">")) < 100
+    assert abs(float(text.lstrip(">")) - 100 * share) <= 0.5 * 10.0**-places + 1e-9
+    assert share_percent(share, places) == f"{text} %"
+    for end in share_interval(share - 0.1, share, share):
+        assert float(end.lstrip(">")) < 100
+
+
+def test_all_is_written_as_all_and_harm_as_harm() -> None:
+    assert (share_points(1.0), share_points(-0.2), share_percent(math.inf)) == ("100.0", "-20.0", "no limit")
+    assert share_interval(-0.5, 1.0, 0.9) == ("-50", "100")
 
 
 def test_nan_and_infinity_are_words() -> None:

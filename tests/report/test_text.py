@@ -1,6 +1,7 @@
 """The plan on a terminal: all of it, in order, at any width, in any character set."""
 
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +11,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from stormsail.adapters.files.plan_file import render_plan
 from stormsail.audit.types import Unpriced
 from stormsail.core import Finding, Trouble, Unavailable
 from stormsail.margin.types import MarginMode
 from stormsail.plan.types import HedgePlan
 from stormsail.ratio.types import Effectiveness
 from stormsail.report.format import clean
+from stormsail.report.html import key_figures
 from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
@@ -238,6 +241,20 @@ def test_a_coin_without_a_price_is_named_at_the_start() -> None:
     last = section.tables[0].rows[-1]
     assert [cell.text for cell in last.cells] == ["SOL", "n/a", "n/a", "none", "none", "n/a", "n/a"]
     assert reason in dict(section.tables[0].notes).values()
+
+
+def test_a_hedge_that_is_not_perfect_is_nowhere_said_to_remove_all() -> None:
+    plan = fake_plan()
+    assert isinstance(plan.effectiveness, Effectiveness)
+    near = replace(plan.effectiveness, value=0.99971, low=0.99951, high=0.99984)
+    best = replace(plan.shortlist.portfolio[0], effectiveness=near, risk_removed=0.9999)
+    made = replace(plan, effectiveness=near, shortlist=replace(plan.shortlist, portfolio=(best,)))
+    text = flat(told(made, width=200))
+    assert text.count("99.97 % (95 % interval 99.95 to 99.98 %)") == 3
+    assert "99.97 99.95 to 99.98 99.99" in text
+    assert ("Risk removed", "99.97 %") in [figure[:2] for figure in key_figures(made)]
+    assert any("99.95 to 99.98 %" in figure[2] for figure in key_figures(made))
+    assert json.loads(render_plan(made))["ratios"]["effectiveness"]["value"] == 0.99971
 
 
 def test_nothing_but_cash_and_a_coin_without_a_price_is_not_called_all_cash() -> None:

@@ -14,7 +14,7 @@ from stormsail.core import Estimate, Unavailable
 from stormsail.plan.types import Fan, HedgePlan
 from stormsail.ratio.types import Effectiveness
 from stormsail.report.figures_money import cost_figure, coverage_figure
-from stormsail.report.format import fixed, percent
+from stormsail.report.format import fixed, percent, share_percent
 from stormsail.report.style import BAND, HEDGED, MUTED, SECOND, UNHEDGED, finish, hatched, rows_height, safe
 
 MOST_BARS = 20
@@ -164,7 +164,7 @@ def _effectiveness(
     figure.add_scatter(x=values, y=names, mode="markers", marker=marker, error_x=error, name="", showlegend=False)
     figure.update_layout(yaxis_autorange="reversed", margin_t=64)
     top = max(known, key=lambda pair: pair[1].value)
-    title = f"{best}: {safe(top[0])}, which removes {percent(top[1].value)} of the variance"
+    title = f"{best}: {safe(top[0])}, which removes {share_percent(top[1].value)} of the variance"
     if used and used != top[0]:
         title += f"; {safe(used)} is used, as the simplest that is not significantly worse"
     x = "Share of variance removed (%); bars are 95 % intervals"

@@ -94,6 +94,50 @@ def points(fraction: float, places: int = 1) -> str:
     return fixed(fraction * 100, places)
 
 
+MOST_PLACES = 6
+"""Decimals of a percentage beyond which two shares are not told apart."""
+
+
+def places_apart(fractions: Sequence[float], places: int = 1) -> int:
+    """Decimals, at least ``places``, with which no share below 100 % is written as 100.
+
+    >>> places_apart([0.931]), places_apart([0.9997]), places_apart([0.9995, 0.9998], 0), places_apart([1.0])
+    (1, 2, 2, 1)
+    """
+    below = [100 * x for x in fractions if x < 1]
+    return next((p for p in range(places, MOST_PLACES) if all(round(x, p) < 100 for x in below)), MOST_PLACES)
+
+
+def share_points(fraction: float, places: int = 1) -> str:
+    """Like :func:`points`, but what is below 100 % is never written as 100.
+
+    >>> share_points(0.931), share_points(0.99974), share_points(1.0), share_points(1 - 1e-12)
+    ('93.1', '99.97', '100.0', '>99.999999')
+    """
+    text = points(fraction, places_apart([fraction], places))
+    return f">99.{'9' * MOST_PLACES}" if fraction < 1 and text.startswith("100.") else text
+
+
+def share_percent(fraction: float, places: int = 1) -> str:
+    """The same in a sentence.
+
+    >>> share_percent(0.99974), share_percent(0.931), share_percent(0.0003), share_percent(float("nan"))
+    ('99.97 %', '93.1 %', '0.03 %', 'n/a')
+    """
+    return percent(fraction, places) if not 0.5 < fraction < 1 else f"{share_points(fraction, places)} %"
+
+
+def share_interval(low: float, high: float, value: float) -> tuple[str, str]:
+    """Both ends of a share's interval: whole percent, or where those say 100 as many decimals as the share itself has.
+
+    >>> share_interval(0.914, 0.952, 0.931), share_interval(0.99951, 0.99984, 0.9997)
+    (('91', '95'), ('99.95', '99.98'))
+    """
+    needed = places_apart([low, high], 0)
+    places = max(needed, places_apart([value])) if needed else 0
+    return share_points(low, places), share_points(high, places)
+
+
 def fine_points(fraction: float, places: int = 1) -> str:
     """Like :func:`points`, but a small one keeps two digits, for chances.
 

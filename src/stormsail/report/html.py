@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from stormsail.core import Unavailable
 from stormsail.plan.types import HedgePlan
 from stormsail.report.figures import MaybeFigure, figures
-from stormsail.report.format import clean, count, fixed, moment, money, percent, span
+from stormsail.report.format import clean, count, fixed, moment, money, share_interval, share_percent, span
 from stormsail.report.glossary import GLOSSARY
 from stormsail.report.tables import Builder, Column, Section
 from stormsail.report.text_cost import without
@@ -92,12 +92,12 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     currency = plan.portfolio.currency
     short, collateral, protected = totals(plan)
     he = plan.effectiveness
-    removed = "unavailable" if isinstance(he, Unavailable) else percent(he.value)
+    removed = "unavailable" if isinstance(he, Unavailable) else share_percent(he.value)
     seen = (
         he.reason
         if isinstance(he, Unavailable)
-        else f"of the variance of the {money(asked_value(plan), currency)} you asked to protect, out of sample; "
-        f"{percent(he.low, 0)} to {percent(he.high, 0)}"
+        else f"of the variance of the {money(asked_value(plan), currency)} you asked to protect, out of sample"
+        + ("" if math.isnan(he.low) else f"; {' to '.join(share_interval(he.low, he.high, he.value))} %")
     )
     venues = f"posted at {count(len(plan.margins), 'venue')}"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"

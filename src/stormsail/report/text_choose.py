@@ -15,10 +15,12 @@ from stormsail.report.format import (
     amount,
     count,
     ended,
-    percent,
     points,
     sample,
     sentence,
+    share_interval,
+    share_percent,
+    share_points,
     signed_points,
     span,
     variance,
@@ -169,8 +171,8 @@ def effectiveness_cells(build: Builder, value: MaybeEffectiveness) -> tuple[Cell
     """Effectiveness and its interval, or the gap and nothing."""
     if isinstance(value, Unavailable):
         return build.gap(value.reason), Cell("")
-    interval = "" if math.isnan(value.low) else f"{points(value.low, 0)} to {points(value.high, 0)}"
-    return build.number(value.value, points), Cell(interval)
+    interval = "" if math.isnan(value.low) else " to ".join(share_interval(value.low, value.high, value.value))
+    return build.number(value.value, share_points), Cell(interval)
 
 
 def _cells(build: Builder, score: CandidateScore) -> tuple[Cell | str, ...]:
@@ -179,7 +181,7 @@ def _cells(build: Builder, score: CandidateScore) -> tuple[Cell | str, ...]:
         score.candidate.name,
         ROUTES[score.candidate.route],
         *effectiveness_cells(build, score.effectiveness),
-        build.number(score.risk_removed, points),
+        build.number(score.risk_removed, share_points),
         build.gap(carry.reason) if isinstance(carry, Unavailable) else _carry(build, carry.expected, carry.assumed),
         "" if isinstance(carry, Unavailable) else signed_points(carry.low, 2),
         build.number(score.cost, lambda x: points(x, 2)),
@@ -203,5 +205,6 @@ def effectiveness_words(value: MaybeEffectiveness) -> str:
     """Effectiveness in a sentence's middle: ``93.1 % (95 % interval 91 to 95 %)``."""
     if isinstance(value, Unavailable):
         return str(value)
-    interval = "" if math.isnan(value.low) else f" (95 % interval {points(value.low, 0)} to {percent(value.high, 0)})"
-    return f"{percent(value.value)}{interval}"
+    low, high = share_interval(value.low, value.high, value.value)
+    interval = "" if math.isnan(value.low) else f" (95 % interval {low} to {high} %)"
+    return f"{share_percent(value.value)}{interval}"

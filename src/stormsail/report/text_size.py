@@ -20,6 +20,8 @@ from stormsail.report.format import (
     points,
     sample,
     sentence,
+    share_percent,
+    share_points,
     signed_points,
     span,
     variance,
@@ -82,7 +84,7 @@ def size_lead(plan: HedgePlan) -> tuple[str, ...]:
     )
     cut, before, after = planned.es_95_cut, planned.worst_day_unhedged, planned.worst_day_hedged
     if not math.isnan(cut):
-        text += f" It cut the mean loss in the worst 5 % of those {bar}s by {percent(cut, 0)}."
+        text += f" It cut the mean loss in the worst 5 % of those {bar}s by {share_percent(cut, 0)}."
     if not math.isnan(before + after):
         text += f" In the worst {bar} of them ({percent(before)}) it made {percent(after)} with its hedge."
     return (f"{text} Sample: {sample(planned.n, planned.window)}.", *_whole_book(plan))
@@ -93,8 +95,8 @@ def _whole_book(plan: HedgePlan) -> tuple[str, ...]:
         return ()
     past = plan.history.effectiveness
     return (
-        f"All you hold, what is left open included, would have had {percent(past.value)} less variance with today's "
-        f"orders held through {window(past.window)}; this looks back with today's weights and is no forecast.",
+        f"All you hold, what is left open included, would have had {share_percent(past.value)} less variance with "
+        f"today's orders held through {window(past.window)}; this looks back with today's weights and is no forecast.",
     )
 
 
@@ -127,7 +129,7 @@ def contest_table(contest: Contest) -> Table:
             *effectiveness_cells(build, he),
             build.number(row.gain_over_naive, signed_points),
             build.number(row.p_holm, lambda p: fixed(p, 3)),
-            build.number(he.es_95_cut, points),
+            build.number(he.es_95_cut, share_points),
             build.number(he.value_worst_days, points),
             Cell(" ".join(fixed(x, 2) for x in row.mean_ratio[:3]) + (" .." if len(row.mean_ratio) > 3 else "")),
             build.number(row.turnover, lambda x: fixed(x, 3)),
