@@ -4,6 +4,10 @@ The spot side keeps its quantities. Every short keeps its quantity until the end
 below maintenance at the *highs* of a bar, all shorts at their highs together, which is the strict reading; under
 isolated margin every short is an account of its own. An account that is liquidated loses what is left of its collateral
 and its shorts; nothing is topped up or re-hedged.
+
+An inverse short of ``N`` entered at ``P0`` gains ``N (1 / p - 1 / P0)`` coins, and its funding is paid in coins; both are
+worth what a coin is worth at the time. The coins behind it are part of the holding and lie in the spot path: they are
+counted there, and taken off only where a liquidation loses them.
 """
 
 from __future__ import annotations
@@ -96,7 +100,7 @@ def hold(plan: HedgePlan, view: MarketView) -> Held:
     shorts = funding = lost = 0.0
     liquidated: dict[str, datetime] = {}
     for margin in plan.margins:
-        orders = [order for order in plan.orders if order.contract.venue == margin.venue]
+        orders = [order for order in plan.orders if order.contract.id in margin.contracts]
         for account in _accounts(margin, orders, series, lookup, view, times, findings):
             path, dead = account.run()
             hedge += path
@@ -105,7 +109,7 @@ def hold(plan: HedgePlan, view: MarketView) -> Held:
             funding += float(account.funding[last])
             if dead is not None:
                 liquidated[account.name] = _moment(times[dead])
-                lost -= account.collateral
+                lost -= account.collateral * (1.0 if account.coins is None else float(account.coins[dead]))
     fees = plan.cost.fees
     if isinstance(plan.cost.slippage, Unavailable):
         findings.append(Finding(Trouble.UNAVAILABLE, "slippage", plan.cost.slippage.reason, "left out of the result"))
@@ -126,11 +130,12 @@ class _Account:
 
     Attributes:
         name: What is reported if it is liquidated: the venue, or the one contract of an isolated short.
-        collateral: Posted.
+        collateral: Posted; for an inverse short its coins at today's price.
         entry_notional: Shape (n,).
         close, high: Prices.
         needed: Maintenance margin at the highs, shape (T,).
-        funding: Received so far, shape (T,).
+        funding: Received so far, shape (T,); for an inverse short the coins received at what they are worth.
+        coins: Worth of a coin at each moment per price at entry, shape (T,), of an account of coins; else ``None``.
     """
 
     name: str
@@ -140,16 +145,21 @@ class _Account:
     high: FloatArray
     needed: FloatArray
     funding: FloatArray
+    coins: FloatArray | None = None
 
     def run(self) -> tuple[FloatArray, int | None]:
         """Profit with funding at each grid moment, and the index of liquidation if there was one."""
         profit = (1.0 - self.close) @ self.entry_notional + self.funding
-        worst = self.collateral + (1.0 - self.high) @ self.entry_notional + self.funding
+        worth = np.ones(len(profit)) if self.coins is None else self.coins
+        highest = worth if self.coins is None else self.high[:, 0]
+        # the coins already received are worth more at the high as well
+        paid = self.funding * highest / worth
+        worst = self.collateral * highest + (1.0 - self.high) @ self.entry_notional + paid
         dead = np.flatnonzero(worst < self.needed)
         if not len(dead):
             return profit, None
         first = int(dead[0])
-        profit[first:] = -self.collateral
+        profit[first:] = -self.collateral * worth[first:]
         return profit, first
 
 
@@ -162,7 +172,7 @@ def _accounts(
     times: NDArray[np.datetime64],
     findings: list[Finding],
 ) -> Iterator[_Account]:
-    """A venue's account, or one for each of its shorts where margin is isolated."""
+    """A venue's account, or one for each of its shorts where margin is isolated, as it is where coins are posted."""
     tables = {p.contract: p.table for p in margin.positions}
     rule, _ = rule_for(margin.venue, _moment(times[0]).date())
     alone = margin.mode is MarginMode.ISOLATED
@@ -177,9 +187,17 @@ def _accounts(
             closes[:, j] = _carried(frame, "close", times) / entry
             judged = _judged_by(info, lookup, view, frame, times)
             highs[:, j] = _window_high(judged, times, closes[:, j] * entry) / entry
-            cash += _funding_path(order, info, lookup, view, times, closes[:, j], findings)
+            inverse = margin.coins is not None
+            cash += _funding_path(order, info, lookup, view, times, closes[:, j], findings, inverse=inverse)
             at_entry = alone and rule.basis is Basis.ENTRY
             charged = to_float(order.contract.taker_fee) if rule.counts_fee and rule.basis is Basis.MARK else 0.0
+            if inverse:
+                # brackets count coins, N / p; what they ask for is worth more the higher the price
+                at = entry if at_entry else highs[:, j] * entry
+                short = np.full(len(times), value) / at
+                asked = maintenance_path(short, tables[order.contract.id]) + charged * short
+                needed += asked * highs[:, j] * entry
+                continue
             judged_value = np.full(len(times), value) if at_entry else highs[:, j] * value
             needed += maintenance_path(judged_value, tables[order.contract.id]) + charged * judged_value
         yield _Account(
@@ -190,6 +208,7 @@ def _accounts(
             high=highs,
             needed=needed,
             funding=cash,
+            coins=None if margin.coins is None else closes[:, 0],
         )
 
 
@@ -282,8 +301,13 @@ def _funding_path(
     times: NDArray[np.datetime64],
     close: FloatArray,
     findings: list[Finding],
+    *,
+    inverse: bool = False,
 ) -> FloatArray:
-    """Funding received so far by one short at each moment: ``sum of rate * notional at settlement``."""
+    """Funding received so far by one short at each moment: ``sum of rate * notional at settlement``.
+
+    An inverse short receives ``rate * N / price`` coins instead, which are worth the price of the moment.
+    """
     series = lookup.funding(info)
     if series is None:
         findings.append(
@@ -295,8 +319,10 @@ def _funding_path(
     paid = np.zeros(len(times))
     inside = slot < len(times)
     rates = frame["rate_per_interval"].to_numpy()[inside]
-    np.add.at(paid, slot[inside], rates * close[slot[inside]] * to_float(order.notional))
-    return np.cumsum(paid)
+    at = close[slot[inside]]
+    np.add.at(paid, slot[inside], rates * to_float(order.notional) * (1.0 / at if inverse else at))
+    received: FloatArray = np.cumsum(paid)
+    return received * close if inverse else received
 
 
 def _moment(stamp: np.datetime64) -> datetime:

@@ -1,0 +1,505 @@
+"""The account through time, compiled: funding, fees, slippage, brackets and the test for liquidation at every bar.
+
+Cash is counted in whole smallest units (64-bit integers) and never rounded to the holder's advantage; what is held is
+*valued* in floats. Where a float cannot be trusted to decide between alive and liquidated, the walk stops and says so,
+and the caller decides in exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from stormsail.watch._kernels import rebalanced
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+DONE, LIQUIDATION, DOUBT, RUNG, FULL = range(5)
+"""Why the walk stopped: at its end, an account below maintenance, a decision too close for floats, a margin ratio past
+its rung, or no room in the ledger."""
+
+RATE = 1_000_000_000
+"""Rates of funding and fees are whole multiples of 1e-9."""
+
+MISSING = -(2**62)
+"""Stands for a funding rate that is not known: nothing is booked, and the one who made the tape reports it."""
+
+TRADE, SLIPPAGE, FEE, FUNDING, REFUSED = 1, 2, 3, 4, 14
+CLOSE_CALL = 1e-9
+"""Nearer than this share of all that is at stake, a float does not decide about liquidation."""
+
+
+class Tape(NamedTuple):
+    """Prices on the grid: T moments, n contracts, C currencies; prices of contracts are in whole ticks.
+
+    Attributes:
+        close: Mark at the end of each bar, shape (T, n).
+        last: Last traded price at the end of each bar, shape (T, n): what a trade is made at.
+        high, low: Extremes of the mark within the bar, shape (T, n).
+        rate: Funding settled at the end of the bar, in 1e-9, shape (T, n); 0 where nothing settles.
+        settles: Index of the settlement at the end of the bar, -1 where nothing settles, shape (T,).
+        worth: Price of each currency in the currency of account at the end of the bar, shape (T, C).
+        worst: The same at its lowest within the bar.
+        slip: Half spread as a fraction, shape (T, n).
+        impact: Coefficient of the square root of the value traded, shape (T, n).
+        open: Whether the contract can be traded, shape (T, n).
+    """
+
+    close: Ints
+    last: Ints
+    high: Floats
+    low: Floats
+    rate: Ints
+    settles: Ints
+    worth: Floats
+    worst: Floats
+    slip: Floats
+    impact: Floats
+    open: Flags
+
+
+class Terms(NamedTuple):
+    """What a contract is and what its venue asks: n contracts sorted by account, A accounts, C currencies, B brackets.
+
+    Attributes:
+        first: First contract of each account, and the end of the last, shape (A + 1,).
+        currency: Currency each contract settles in, shape (n,).
+        inverse: Whether it is coin-margined.
+        num, den: A lot at one tick is worth ``num / den`` smallest units; inverse: ``num / ticks`` at a price.
+        unit: The same as a float, in whole currency.
+        fee: Taker fee, in 1e-9.
+        cap, rate, taken: Brackets, shape (n, B): upper bound, maintenance rate, deduction, in settlement currency.
+        initial: Initial margin as a fraction of notional, shape (n,).
+        charged: Closing fee that counts as maintenance, as a fraction.
+        at_entry: Whether maintenance is counted on the value at entry.
+        least: Smallest order, in smallest units of the settlement currency.
+        alone: Currency an account is judged in, or -1 for one judged in the currency of account, shape (A,).
+        weight: Share of each currency that counts as collateral, shape (A, C).
+        quantum: Size of the smallest unit of each currency, shape (C,).
+        both: Whether falling prices can hurt the account as well, shape (A,).
+        plain: Whether it holds linear contracts only, judged at mark in one currency, and only rises can hurt it.
+    """
+
+    first: Ints
+    currency: Ints
+    inverse: Flags
+    num: Ints
+    den: Ints
+    unit: Floats
+    fee: Ints
+    cap: Floats
+    rate: Floats
+    taken: Floats
+    initial: Floats
+    charged: Floats
+    at_entry: Flags
+    least: Ints
+    alone: Ints
+    weight: Floats
+    quantum: Floats
+    both: Flags
+    plain: Flags
+
+
+class Rule(NamedTuple):
+    """When and how positions follow their targets, and when the holder is woken.
+
+    Attributes:
+        due: Whether positions are looked at, at the end of each bar, shape (T,).
+        events: First bar not before each that must be looked at, whatever the prices: something settles, or it is due
+            and ``watch`` is off; shape (T,), ``T`` for none.
+        watch: Whether a position is let be while it lies inside its band; needs positive widths.
+        target: Lots wanted at each moment, signed, not yet whole, shape (T, n); NaN leaves the position alone.
+        half_width: Half the no-trade band of each contract as a fraction of the target, shape (n,).
+        to_edge: Trade only to the edge of the band.
+        upper: Margin ratio (requirement over balance) of each account above which the walk stops, shape (A,).
+        lower: Margin ratio below which it stops; negative for never.
+    """
+
+    due: Flags
+    events: Ints
+    watch: bool
+    target: Floats
+    half_width: Floats
+    to_edge: bool
+    upper: Floats
+    lower: Floats
+
+
+class State(NamedTuple):
+    """What is held; changed in place.
+
+    Attributes:
+        lots: Signed lots of each contract, shape (n,).
+        entry: Value at entry of each position in smallest units, never negative, shape (n,).
+        cash: Balance of each account in each currency, in smallest units, shape (A, C).
+        dead: Whether an account is gone, shape (A,).
+        cleared: Last bar at which exact arithmetic found the account alive, shape (A,).
+    """
+
+    lots: Ints
+    entry: Ints
+    cash: Ints
+    dead: Flags
+    cleared: Ints
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]  # numba is untyped
+def part(amount: int, of: int, whole: int) -> int:
+    """``amount * of / whole`` rounded down, for ``0 <= of`` and ``of * whole`` within 64 bits."""
+    return (amount // whole) * of + (amount % whole) * of // whole
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def value_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
+    """Value of a signed position in smallest units, rounded down: ``lots ticks num / den``, inverse
+    ``-lots num / ticks``."""
+    if inverse:
+        return (-lots * num) // ticks
+    return (lots * ticks * num) // den
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _size(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
+    """Absolute notional in smallest units, rounded up."""
+    if inverse:
+        return -((-abs(lots) * num) // ticks)
+    return -((-abs(lots) * ticks * num) // den)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def post(
+    rows: Ints, used: int, t: int, flow: int, a: int, item: int, c: int, amount: int, units: int, ticks: int
+) -> int:
+    """Write one row of the ledger; returns rows used."""
+    rows[used, 0] = t
+    rows[used, 1] = flow
+    rows[used, 2] = a
+    rows[used, 3] = item
+    rows[used, 4] = c
+    rows[used, 5] = amount
+    rows[used, 6] = units
+    rows[used, 7] = ticks
+    return used + 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def fill_price(change: int, last: int, share: float) -> int:
+    """Ticks paid: the last price worse by ``share``, to the whole tick that is worse, at least one."""
+    if change > 0:
+        return int(np.ceil(last * (1.0 + share)))
+    return max(int(np.floor(last * (1.0 - share))), 1)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def trade(
+    t: int,
+    a: int,
+    i: int,
+    c: int,
+    change: int,
+    flow: int,
+    last: int,
+    fill: int,
+    kind: tuple[bool, int, int, int],
+    lots: Ints,
+    entry: Ints,
+    cash: Ints,
+    rows: Ints,
+    used: int,
+) -> int:
+    """Change a position by ``change`` lots at ``fill`` ticks where ``last`` values it: a row for the trade, one for the
+    slippage, one for the fee.
+
+    Args:
+        kind: Whether the contract is inverse, its ``num`` and ``den``, and its fee in 1e-9.
+
+    Returns:
+        Rows used.
+    """
+    inverse, num, den, rate = kind
+    cash_at_last = value_of(-change, last, inverse, num, den)
+    paid = value_of(-change, fill, inverse, num, den)
+    used = post(rows, used, t, flow, a, i, c, cash_at_last, change, last)
+    if paid != cash_at_last:
+        used = post(rows, used, t, SLIPPAGE, a, i, c, paid - cash_at_last, 0, fill)
+    size = _size(change, fill, inverse, num, den)
+    fee = -part(-size, rate, RATE)
+    if fee != 0:
+        used = post(rows, used, t, FEE, a, i, c, -fee, 0, fill)
+    cash[a, c] += paid - fee
+    held, now = lots[i], lots[i] + change
+    if held == 0 or (held > 0) == (change > 0):
+        entry[i] += size
+    elif now != 0 and (held > 0) == (now > 0):
+        entry[i] = part(entry[i], abs(now), abs(held))
+    else:
+        entry[i] = _size(now, fill, inverse, num, den)
+    lots[i] = now
+    return used
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _maintenance(notional: float, i: int, terms: Terms) -> float:
+    """Maintenance margin of a notional by its bracket."""
+    k = 0
+    while notional > terms.cap[i, k]:
+        k += 1
+    return notional * terms.rate[i, k] - terms.taken[i, k]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def judged(a: int, price: Floats, worth: Floats, terms: Terms, state: State) -> tuple[float, float, float]:
+    """Balance, requirement and all that is at stake of account ``a`` at prices in ticks, in the currency it is judged
+    in."""
+    alone = terms.alone[a]
+    balance = 0.0
+    if alone >= 0:
+        balance = state.cash[a, alone] * terms.quantum[alone]
+    else:
+        for c in range(len(worth)):
+            if state.cash[a, c] != 0:
+                held = state.cash[a, c] * terms.quantum[c] * worth[c]
+                balance += min(held, held * terms.weight[a, c])
+    stake = abs(balance)
+    needed = 0.0
+    for i in range(terms.first[a], terms.first[a + 1]):
+        lots = state.lots[i]
+        if lots == 0:
+            continue
+        if terms.inverse[i]:
+            value = -lots * terms.unit[i] / price[i]
+        else:
+            value = lots * terms.unit[i] * price[i]
+        notional = abs(value)
+        counted = state.entry[i] * terms.quantum[terms.currency[i]] if terms.at_entry[i] else notional
+        margin = _maintenance(counted, i, terms) + terms.charged[i] * counted
+        if alone < 0:
+            rate = worth[terms.currency[i]]
+            value, notional, margin = value * rate, notional * rate, margin * rate
+        balance += value
+        needed += margin
+        stake += notional
+    return balance, needed, stake
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _held(a: int, terms: Terms, state: State) -> bool:
+    for i in range(terms.first[a], terms.first[a + 1]):
+        if state.lots[i] != 0:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _verdict(a: int, t: int, price: Floats, worth: Floats, terms: Terms, state: State) -> int:
+    """Whether the account lives at these prices, is liquidated, or is too close to say."""
+    balance, needed, stake = judged(a, price, worth, terms, state)
+    if abs(balance - needed) <= CLOSE_CALL * stake:
+        return DOUBT if state.cleared[a] < t else DONE
+    return LIQUIDATION if balance < needed else DONE
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def funding_of(lots: int, ticks: int, rate: int, inverse: bool, num: int, den: int) -> int:
+    """Funding received by a position, in smallest units: rounded down if received, up if paid."""
+    if (lots < 0) == (rate > 0):
+        size = abs(lots) * num // ticks if inverse else abs(lots) * ticks * num // den
+        return part(size, abs(rate), RATE)
+    return part(-_size(lots, ticks, inverse, num, den), abs(rate), RATE)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _plain_room(
+    t: int,
+    first: int,
+    end: int,
+    i: int,
+    change: int,
+    wallet: float,
+    lots: Ints,
+    unit: Floats,
+    close: Ints,
+    initial: Floats,
+) -> bool:
+    """:func:`_room` for an account of linear contracts in one currency."""
+    balance, asked = wallet, 0.0
+    for j in range(first, end):
+        value = lots[j] * unit[j] * close[t, j]
+        balance += value
+        asked += abs(lots[j] + change if j == i else lots[j]) * unit[j] * close[t, j] * initial[j]
+    return asked <= balance
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: State) -> bool:
+    """Whether the account has the initial margin for ``change`` more lots of contract ``i``."""
+    price = tape.close[t].astype(np.float64)
+    balance, _, _ = judged(a, price, tape.worth[t], terms, state)
+    asked = 0.0
+    for j in range(terms.first[a], terms.first[a + 1]):
+        lots = state.lots[j] + change if j == i else state.lots[j]
+        notional = abs(lots) * terms.unit[j]
+        notional = notional / price[j] if terms.inverse[j] else notional * price[j]
+        if terms.alone[a] < 0:
+            notional *= tape.worth[t, terms.currency[j]]
+        asked += notional * terms.initial[j]
+    return asked <= balance
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[misc]
+def _scan(
+    start: int,
+    stop: int,
+    first: int,
+    end: int,
+    slope: Floats,
+    high: Floats,
+    ceiling: Floats,
+    floor: Floats,
+    rate: Floats,
+    taken: Floats,
+    wallet: float,
+    upper: float,
+    watch: bool,
+    lots: Ints,
+    target: Floats,
+    width: Floats,
+) -> int:
+    """First bar from ``start`` at which an account of linear contracts is not plainly safe in its present brackets,
+    passes its rung, or has a position outside its band; ``stop`` if there is none before it.
+
+    It only decides where to look closely, so the order of the sums is free.
+    """
+    for t in range(start, stop):
+        balance, needed, stake, outside = wallet, 0.0, abs(wallet), 0
+        for i in range(first, end):
+            value = slope[i] * high[t, i]
+            notional = abs(value)
+            outside |= (notional > ceiling[i]) | (notional < floor[i])
+            balance += value
+            stake += notional
+            needed += notional * rate[i] - taken[i]
+        if outside or balance - needed <= CLOSE_CALL * stake or needed > upper * balance:
+            return t
+        if watch:
+            for i in range(first, end):
+                outside |= abs(lots[i] - target[t, i]) > width[i] * abs(target[t, i])
+            if outside:
+                return t
+    return stop
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def walk(
+    start: int, stop: int, tape: Tape, terms: Terms, rule: Rule, state: State, paid: Ints, rows: Ints, used: int
+) -> tuple[int, int, int, int]:
+    """Walk the bars ``start`` to ``stop`` inclusive.
+
+    Each bar: every account is judged at its highs (and at its lows where those can hurt); then funding settles; then
+    positions follow their targets, whole lots and never beyond; then margin ratios are compared with their rungs, the
+    lower rung only where something settles or is due. Nothing of a bar is booked if the walk stops in it for a
+    liquidation, a doubt or want of room, so it can be entered again.
+
+    Args:
+        paid: Funding of each contract by settlement, smallest units, shape (S, n); written here, since a ledger row
+            for each would cost more than all the rest.
+
+    Returns:
+        Why it stopped, at which bar, for which account (-1 for none), and the rows used.
+    """
+    accounts, count = len(terms.alone), len(terms.currency)
+    high, low, close, last, rate, settles = tape.high, tape.low, tape.close, tape.last, tape.rate, tape.settles
+    worst, slip, impact, tradable = tape.worst, tape.slip, tape.impact, tape.open
+    lots, entry, cash, dead = state.lots, state.entry, state.cash, state.dead
+    cap, brackets, taken, unit, quantum = terms.cap, terms.rate, terms.taken, terms.unit, terms.quantum
+    first, currency, inverse, num, den, fees = (
+        terms.first, terms.currency, terms.inverse, terms.num, terms.den, terms.fee
+    )  # fmt: skip
+    plain, alone, both, least, initial = terms.plain, terms.alone, terms.both, terms.least, terms.initial
+    due, target, width, edge, watch = rule.due, rule.target, rule.half_width, rule.to_edge, rule.watch
+    upper, lower, events = rule.upper, rule.lower, rule.events
+    price, slope, suspect = np.empty(count), np.empty(count), np.empty(accounts, np.int64)
+    ceiling, floor, line, less = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    t = start
+    while t <= stop:
+        ahead = min(stop, events[t])
+        for a in range(accounts):
+            if dead[a]:
+                continue
+            if not plain[a]:
+                suspect[a] = t
+                if _held(a, terms, state):
+                    ahead = t
+                continue
+            for i in range(first[a], first[a + 1]):
+                slope[i] = lots[i] * unit[i]
+                notional, k = abs(slope[i]) * high[t, i], 0
+                while notional > cap[i, k]:
+                    k += 1
+                ceiling[i], floor[i] = cap[i, k], cap[i, k - 1] if k > 0 else -1.0
+                line[i], less[i] = brackets[i, k], taken[i, k]
+            suspect[a] = _scan(
+                t, ahead + 1, first[a], first[a + 1], slope, high, ceiling, floor, line, less,
+                cash[a, alone[a]] * quantum[alone[a]], upper[a], watch, lots, target, width,
+            )  # fmt: skip
+            ahead = min(ahead, suspect[a])
+        t = ahead
+        for a in range(accounts):
+            if dead[a] or suspect[a] != t or not _held(a, terms, state):
+                continue
+            code = _verdict(a, t, high[t], worst[t], terms, state)
+            if code == DONE and both[a]:
+                code = _verdict(a, t, low[t], worst[t], terms, state)
+            if code != DONE:
+                return code, t, a, used
+        if due[t] and used + 3 * count > len(rows):
+            return FULL, t, -1, used
+        woken = -1
+        for a in range(accounts):
+            if dead[a]:
+                continue
+            for i in range(first[a], first[a + 1]):
+                if settles[t] >= 0 and lots[i] != 0 and rate[t, i] != 0 and rate[t, i] != MISSING:
+                    amount = funding_of(lots[i], close[t, i], rate[t, i], inverse[i], num[i], den[i])
+                    cash[a, currency[i]] += amount
+                    paid[settles[t], i] = amount
+            for i in range(first[a], first[a + 1]):
+                if not due[t] or not tradable[t, i] or np.isnan(target[t, i]):
+                    continue
+                change = int(rebalanced(float(lots[i]), target[t, i], width[i], edge)) - lots[i]
+                if change == 0:
+                    continue
+                size = _size(change, last[t, i], inverse[i], num[i], den[i])
+                if size < least[i] and lots[i] + change != 0:
+                    continue
+                if abs(lots[i] + change) > abs(lots[i]) and not (
+                    _plain_room(
+                        t, first[a], first[a + 1], i, change, cash[a, alone[a]] * quantum[alone[a]], lots, unit, close,
+                        initial,
+                    )
+                    if plain[a]
+                    else _room(t, a, i, change, tape, terms, state)
+                ):  # fmt: skip
+                    used = post(rows, used, t, REFUSED, a, i, currency[i], 0, change, last[t, i])
+                    continue
+                share = slip[t, i] + impact[t, i] * np.sqrt(size * quantum[currency[i]])
+                used = trade(
+                    t, a, i, currency[i], change, TRADE, last[t, i], fill_price(change, last[t, i], share),
+                    (inverse[i], num[i], den[i], fees[i]), lots, entry, cash, rows, used,
+                )  # fmt: skip
+            if (suspect[a] == t and upper[a] < np.inf) or lower[a] >= 0.0:
+                for i in range(count):
+                    price[i] = close[t, i]
+                balance, needed, _ = judged(a, price, tape.worth[t], terms, state)
+                if needed > upper[a] * balance or needed < lower[a] * balance:
+                    woken = a
+        if woken >= 0:
+            return RUNG, t, woken, used
+        t += 1
+    return DONE, stop, -1, used

@@ -1,0 +1,1 @@
+"""When to act: bands, ladders, rolls, and what they ask for."""
