@@ -146,8 +146,13 @@ def test_binance_cross_account_example() -> None:
 
 def test_accounts_that_make_no_sense() -> None:
     t = table(("1000", "0.01"))
+    inverse = Position(contract(payoff=Payoff.INVERSE), D(-1), D(1), D(1), t)
     with pytest.raises(InputError, match="inverse"):
-        Position(contract(payoff=Payoff.INVERSE), D(-1), D(1), D(1), t)
+        common_rise([inverse], D(1))
+    with pytest.raises(InputError, match="third coin"):
+        Position(contract(payoff=Payoff.QUANTO), D(-1), D(1), D(1), t)
+    with pytest.raises(InputError, match="other coins"):
+        balance([inverse, Position(contract(), D(1), D(1), D(1), t)], D(1))
     with pytest.raises(InputError, match="quantity 0"):
         Position(contract(), D(0), D(1), D(1), t)
     long = Position(contract(), D(1), D(1), D(1), t)

@@ -1,4 +1,4 @@
-"""A cross-margin account: many linear positions, one wallet balance.
+"""A cross-margin account: many positions, one wallet balance.
 
 The account is liquidated when balance falls to requirement, ``W + sum q_i (p_i - E_i) = sum M_i(|q_i| p_i) + fees``.
 ``M_i`` is the upper envelope of its tier lines, so balance minus requirement is concave and piecewise linear in any
@@ -17,9 +17,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from stormsail.core import Contract, InputError, Payoff, plus, to_float
+from stormsail.core import Contract, InputError, Payoff, plus, profit, to_float
 from stormsail.core.exact import MONEY_CONTEXT
-from stormsail.margin.liquidation import isolated
+from stormsail.margin.liquidation import isolated, margin_notional
 from stormsail.margin.tiers import maintenance, tier_index
 from stormsail.margin.types import MaybeLiquidation, TierTable, Unliquidatable
 
@@ -28,15 +28,17 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One linear position of an account.
+    """One position of an account. In hedge mode the two legs of a contract are two positions.
 
     Attributes:
         contract: What is held.
         quantity: Signed contract units, not 0.
         entry: Average entry price.
         mark: Mark price now.
-        table: Its brackets.
+        table: Its brackets; for inverse contracts in coin.
         fee: Fee rate the venue adds to maintenance, else 0.
+        at_entry: Whether maintenance is fixed at the entry price instead of counted at the mark.
+        settle: Asset it pays in, needed for a quanto contract; else the quote currency (linear) or the coin (inverse).
     """
 
     contract: Contract
@@ -45,47 +47,84 @@ class Position:
     mark: Decimal
     table: TierTable
     fee: Decimal = Decimal(0)
+    at_entry: bool = False
+    settle: str = ""
 
     def __post_init__(self) -> None:
-        if self.contract.payoff is not Payoff.LINEAR:
-            raise InputError(
-                f"{self.contract.id} is {self.contract.payoff.value}, a cross account here holds linear contracts",
-                cure="give coin-margined positions isolated collateral",
-                where=self.contract.id,
-            )
         if self.quantity == 0 or self.entry <= 0 or self.mark <= 0:
             raise InputError(
                 f"quantity {self.quantity}, entry {self.entry}, mark {self.mark}",
                 cure="give a quantity other than 0 and positive prices",
                 where=self.contract.id,
             )
+        if self.contract.payoff is Payoff.QUANTO and not self.settle:
+            raise InputError(
+                "a quanto contract pays in a third coin",
+                cure="name that coin as settle",
+                where=self.contract.id,
+            )
+
+    @property
+    def asset(self) -> str:
+        """What profit and margin are counted in."""
+        if self.settle:
+            return self.settle
+        return self.contract.base if self.contract.payoff is Payoff.INVERSE else self.contract.quote
 
     @property
     def notional(self) -> Decimal:
-        """Absolute value at the mark price."""
-        return self.contract.notional(self.quantity, self.mark)
+        """Absolute value at the mark price, in :attr:`asset`."""
+        return margin_notional(self.contract, self.quantity, self.mark)
 
     @property
     def profit(self) -> Decimal:
-        """Unrealised profit at the mark price."""
-        with localcontext(MONEY_CONTEXT):
-            return self.quantity * self.contract.size * (self.mark - self.entry)
+        """Unrealised profit at the mark price, in :attr:`asset`."""
+        return profit(self.contract, self.quantity, self.entry, self.mark)
 
     @property
     def requirement(self) -> Decimal:
-        """Maintenance margin at the mark price, with the fee where it counts."""
+        """Maintenance margin in :attr:`asset`, with the fee where it counts."""
+        charged = margin_notional(self.contract, self.quantity, self.entry) if self.at_entry else self.notional
         with localcontext(MONEY_CONTEXT):
-            return maintenance(self.notional, self.table) + self.fee * self.notional
+            return maintenance(charged, self.table) + self.fee * charged
+
+
+def _addable(positions: Sequence[Position]) -> None:
+    """Refuse sums over different coins; quote currencies of linear contracts are taken as one."""
+    odd = [p for p in positions if p.contract.payoff is not Payoff.LINEAR]
+    if odd and len({p.asset for p in positions}) > 1:
+        where = odd[0].contract
+        raise InputError(
+            f"{where.id} is {where.payoff.value} and shares a balance with positions in other coins",
+            cure="value them with stormsail.margin.pool, which has a price for every coin",
+            where=where.id,
+        )
+
+
+def _linear(positions: Sequence[Position]) -> None:
+    odd = [p for p in positions if p.contract.payoff is not Payoff.LINEAR]
+    if odd:
+        raise InputError(
+            f"{odd[0].contract.id} is {odd[0].contract.payoff.value}, a common rise here is of linear contracts",
+            cure="use stormsail.margin.factor.liquidation_factor",
+            where=odd[0].contract.id,
+        )
 
 
 def balance(positions: Sequence[Position], wallet: Decimal) -> Decimal:
-    """Margin balance: wallet plus unrealised profit of every position."""
+    """Margin balance: wallet plus unrealised profit of every position.
+
+    Raises:
+        InputError: If positions that pay in different coins are added.
+    """
+    _addable(positions)
     with localcontext(MONEY_CONTEXT):
         return plus([wallet, *(p.profit for p in positions)])
 
 
 def requirement(positions: Sequence[Position]) -> Decimal:
     """Maintenance margin of the whole account."""
+    _addable(positions)
     with localcontext(MONEY_CONTEXT):
         return plus(p.requirement for p in positions)
 
@@ -118,7 +157,11 @@ def common_rise(positions: Sequence[Position], wallet: Decimal) -> Decimal | Unl
 
     Returns:
         The rise as a fraction, or ``Unliquidatable`` for an account without shorts.
+
+    Raises:
+        InputError: If a position is not linear.
     """
+    _linear(positions)
     shorts = [p for p in positions if p.quantity < 0]
     longs = [p for p in positions if p.quantity > 0]
     if not shorts:
