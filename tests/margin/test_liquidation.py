@@ -64,6 +64,19 @@ def test_bybit_worked_example_maintenance_at_entry() -> None:
     assert (short.price, short.bankruptcy) == (D(20300), D(20400))
 
 
+def test_bybit_inverse_cross_example_with_the_fee_of_closing() -> None:
+    """Bybit help centre 360039261334, "How to calculate Liquidation Price (Inverse Contract)", cross margin: 0.5 BTC
+    behind 10,000 contracts at 8,000, rate 0.5 %, fee 0.075 %: bankruptcy 5,718.57, liquidation 5,739.50."""
+    tiers = flat_table(contract(), DAY, D("0.005"), "test")
+    fine = isolated_at_entry(contract(Payoff.INVERSE), D(10_000), D(8_000), D("0.5"), tiers, fee=D("0.00075"))
+    coarse = isolated_at_entry(
+        contract(Payoff.INVERSE, tick="0.5"), D(10_000), D(8_000), D("0.5"), tiers, fee=D("0.00075")
+    )
+    assert isinstance(fine, Liquidation) and isinstance(coarse, Liquidation)
+    assert fine.bankruptcy == D("5718.58")  # 5,718.571..., rounded up
+    assert coarse.price == D("5739.50")
+
+
 def test_mcs_worked_example_inverse_form() -> None:
     """MCS help centre, "Isolated Margin": 10x at 2000, rate 0.5 %: long 1826.48, short 2209.94."""
     tiers = flat_table(contract(Payoff.INVERSE), DAY, D("0.005"), "test")

@@ -8,9 +8,10 @@ from decimal import Decimal as D
 import pytest
 
 from stormsail.core import Contract, Payoff, Tenor, Trouble
-from stormsail.margin.rules import RULES, Basis, half_initial_table, liquidation, rule_for
+from stormsail.margin.rules import RULES, Basis, liquidation, rule_for
 from stormsail.margin.tiers import OPEN_END, flat_table
 from stormsail.margin.types import Liquidation
+from stormsail.margin.venue_tables import half_initial_table
 
 
 def contract(venue: str, payoff: Payoff = Payoff.LINEAR, taker: str = "0.0006", tick: str = "1e-12") -> Contract:
@@ -78,3 +79,42 @@ def test_unknown_venue_and_early_day_say_so() -> None:
     assert findings[0].trouble is Trouble.DEGRADED
     _, early = rule_for("okx", date(2019, 1, 1))
     assert early[0].trouble is Trouble.NOTE
+
+
+@pytest.mark.parametrize(("side", "price"), [(1, "45662.10"), (-1, "55248.62")])
+def test_bybit_inverse_rule_until_2025(side: int, price: str) -> None:
+    """Bybit help centre, "Liquidation Price Calculation under Isolated Mode" (2024-09-10), inverse contracts: 60,000
+    USD at 50,000, 10x, rate 0.5 %: value 1.2 BTC, initial 0.12, maintenance 0.006; 60,000 / (1.2 +- 0.114)."""
+    c = contract("bybit", Payoff.INVERSE)
+    t = flat_table(c, date(2024, 1, 1), D("0.005"), "test")
+    found, _ = liquidation(c, side * D(60_000), D(50_000), D("0.12"), t, date(2025, 9, 1))
+    assert isinstance(found, Liquidation)
+    assert found.price.quantize(D("0.01")) == D(price)
+
+
+@pytest.mark.parametrize(("side", "price"), [(-1, "3174.60"), (1, "2807.02")])
+def test_dydx_example(side: int, price: str) -> None:
+    """dYdX docs, "Liquidations": 1,000 USDC behind a short of 3 ETH at 3,000, fraction 5 %: 3,174.60. The long is the
+    same formula, (e - s p) / (|s| MMF - s)."""
+    c = contract("dydx")
+    t = flat_table(c, date(2024, 1, 1), D("0.05"), "test")
+    found, _ = liquidation(c, side * D(3), D(3000), D(1000), t, date(2025, 1, 1))
+    assert isinstance(found, Liquidation)
+    assert found.price.quantize(D("0.01")) == D(price)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("payoff", [Payoff.LINEAR, Payoff.INVERSE])
+def test_okx_ratio_is_one_at_the_liquidation_price(side: int, payoff: Payoff) -> None:
+    """OKX help, margin ratio of an isolated position: (margin + profit) / (face value * contracts * mark * (rate +
+    fee)), divided by mark instead for coin-margined contracts; liquidation at 100 %."""
+    c = contract("okx", payoff, taker="0.0005")
+    t = flat_table(c, date(2023, 1, 1), D("0.01"), "test")
+    n, e = D(60_000), D(50_000)
+    margin = n / e / 5 if payoff is Payoff.INVERSE else n * e / 5
+    found, _ = liquidation(c, side * n, e, margin, t, date(2025, 1, 1))
+    assert isinstance(found, Liquidation)
+    p = found.price
+    profit = side * n * (1 / e - 1 / p) if payoff is Payoff.INVERSE else side * n * (p - e)
+    value = n / p if payoff is Payoff.INVERSE else n * p
+    assert abs((margin + profit) / (value * D("0.0105")) - 1) < D("1e-12")

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormsail.core import Contract, Payoff, SchemaError, Tenor, Unavailable
-from stormsail.margin.rules import deribit_table
 from stormsail.margin.tiers import (
     assumed_table,
     initial,
@@ -23,6 +22,7 @@ from stormsail.margin.tiers import (
     tier_table,
 )
 from stormsail.margin.types import TierTable
+from stormsail.margin.venue_tables import deribit_table
 
 
 def contract(base: str = "BTC", payoff: Payoff = Payoff.LINEAR, tenor: Tenor = Tenor.PERPETUAL) -> Contract:

@@ -94,10 +94,14 @@ def isolated_at_entry(
     entry: Decimal,
     collateral: Decimal,
     table: TierTable,
+    *,
+    fee: Decimal = Decimal(0),
 ) -> MaybeLiquidation:
     """Where an isolated position is liquidated when maintenance is fixed at the entry price.
 
-    Linear: ``E - s (C - M(|q| E)) / |q|``; inverse: ``1 / (1/E + s (C - M(N/E)) / N)``. The tier is that at entry.
+    Linear: ``E - s (C - M(|q| E)) / |q|``; inverse: ``1 / (1/E + s (C - M(N/E)) / N)``. The tier is that at entry. With
+    a ``fee`` rate, what closing costs at the bankruptcy price comes off ``C`` first, and the bankruptcy price is where
+    balance equals that cost: Bybit's cross margin, whose balance holds no fee set aside.
 
     Source: Bybit help centre, "Liquidation Price (USDT Contract)"; in force there until 2025-09-02.
     """
@@ -105,12 +109,17 @@ def isolated_at_entry(
     notional = margin_notional(contract, quantity, entry)
     free = collateral - maintenance(notional, table)
     with localcontext(MONEY_CONTEXT):
-        raw = _crossing(contract, quantity, entry, free, _NO_MAINTENANCE, Decimal(0))
-    price = _never(contract, quantity) if raw is None else against(contract, quantity, raw)
-    end = bankruptcy(contract, quantity, entry, collateral)
-    if isinstance(price, Unliquidatable) or isinstance(end, Unliquidatable):
+        end = _crossing(contract, quantity, entry, collateral, _NO_MAINTENANCE, fee)
+        if end is None:
+            return _never(contract, quantity)
+        if fee and end > 0:
+            free -= fee * margin_notional(contract, quantity, end)
+        price = _crossing(contract, quantity, entry, free, _NO_MAINTENANCE, Decimal(0))
+    if price is None:
         return _never(contract, quantity)
-    return Liquidation(price, end, tier_index(notional, table))
+    return Liquidation(
+        against(contract, quantity, price), against(contract, quantity, end), tier_index(notional, table)
+    )
 
 
 def margin_notional(contract: Contract, quantity: Decimal, price: Decimal) -> Decimal:

@@ -2,22 +2,19 @@
 
 Every liquidation formula read so far is one of two: maintenance at the *mark* price (with or without the closing fee),
 or maintenance fixed at the *entry* price. A rule says which, with its first day and the page it was read on; the newest
-rule not after the day of the question holds. What differs by venue beyond that is the bracket table itself, so venues
-that publish leverages or size-dependent rates have a table builder here.
+rule not after the day of the question holds. What differs by venue beyond that is the bracket table itself; venues
+that publish leverages or size-dependent rates have a builder in :mod:`stormsail.margin.venue_tables`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from enum import StrEnum
 
-from stormsail.core import Contract, Finding, Payoff, Trouble, Unavailable
-from stormsail.core.exact import MONEY_CONTEXT
+from stormsail.core import Contract, Finding, Trouble
 from stormsail.margin.liquidation import isolated, isolated_at_entry
-from stormsail.margin.tiers import OPEN_END, build_table
 from stormsail.margin.types import MaybeLiquidation, TierTable
 
 
@@ -110,50 +107,3 @@ def liquidation(
         return isolated_at_entry(contract, quantity, entry, collateral, table), findings
     fee = contract.taker_fee if rule.counts_fee else Decimal(0)
     return isolated(contract, quantity, entry, collateral, table, fee=fee), findings
-
-
-def half_initial_table(
-    contract: Contract, as_of: date, brackets: Sequence[tuple[Decimal, Decimal]], source: str
-) -> TierTable:
-    """A table from ``(cap, max_leverage)``: maintenance is half the initial margin at the largest leverage.
-
-    Source: Hyperliquid docs, "Margin tiers": rate of a tier = (1 / max leverage) / 2, deductions by continuity.
-
-    >>> from stormsail.core import Tenor
-    >>> d = Decimal
-    >>> c = Contract("hyperliquid", "BTC", "BTC", "USDC", Tenor.PERPETUAL, Payoff.LINEAR, d(1), d("0.00001"), d(1),
-    ...              d(10), d("0.00015"), d("0.00045"))
-    >>> half_initial_table(c, date(2025, 6, 1), [(d(150_000_000), d(40)), (OPEN_END, d(20))], "docs").tiers[1].deduction
-    Decimal('1875000.0000')
-    """
-    with localcontext(MONEY_CONTEXT):
-        rows = [(cap, 1 / (2 * leverage), leverage) for cap, leverage in brackets]
-    return build_table(contract.id, as_of, rows, source)
-
-
-_DERIBIT: dict[str, tuple[Decimal, Decimal]] = {
-    "BTC": (Decimal("0.01"), Decimal("0.00005")),
-    "SOL": (Decimal("0.02"), Decimal("0.000005")),
-}
-
-
-def deribit_table(contract: Contract, quantity: Decimal, as_of: date) -> TierTable | Unavailable:
-    """Deribit's maintenance for a position of this size: a base rate plus a step per coin, so the rate depends on the
-    size in coins and not on the price.
-
-    BTC: 1 % + 0.005 % per BTC; SOL: 2 % + 0.0005 % per SOL; initial margin is one (two) per cent more. Source:
-    support.deribit.com 25944738177565, "Linear Perpetual" (examples: 25 BTC 1.125 %, 350 BTC 2.75 %).
-
-    Returns:
-        One bracket, or ``Unavailable`` for coins whose rates were not read and for inverse contracts, whose size in
-        coins moves with the price.
-    """
-    if contract.base not in _DERIBIT or contract.payoff is Payoff.INVERSE:
-        return Unavailable(f"Deribit's margin rates of {contract.symbol} were not read")
-    base, step = _DERIBIT[contract.base]
-    with localcontext(MONEY_CONTEXT):
-        maintenance = base + step * abs(quantity) * contract.size
-        leverage = 1 / (maintenance + base)
-    return build_table(
-        contract.id, as_of, [(OPEN_END, maintenance, leverage)], "support.deribit.com 25944738177565 Linear Perpetual"
-    )
