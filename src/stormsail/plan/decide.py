@@ -19,6 +19,7 @@ from stormsail.plan.cost import total_cost
 from stormsail.plan.coverage import coverage_rows, split_cover
 from stormsail.plan.desk import Desk
 from stormsail.plan.effect import planned_effectiveness
+from stormsail.plan.ending import Ending
 from stormsail.plan.failures import AtVenue, Stake, Storm, failure_modes
 from stormsail.plan.history import held_through
 from stormsail.plan.insurance import MEAN_BLOCK_DAYS, horizon_returns, insurance
@@ -29,7 +30,7 @@ from stormsail.plan.problem import FloatArray
 from stormsail.plan.settle import Settled, settle
 from stormsail.plan.survey import Progress, Survey
 from stormsail.plan.tails import per_coin
-from stormsail.plan.tenor import roll_findings
+from stormsail.plan.tenor import ends_within, roll_findings
 from stormsail.plan.terms import Terms
 from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
 
@@ -141,7 +142,8 @@ def _nothing(known: Survey, book: Settled) -> tuple[Finding, ...]:
     if (book.lots > 0).any():
         return ()
     if known.exposure.risky_value <= 0:
-        return (Finding(Trouble.NOTE, "plan", "only stablecoins and cash are held", "there is nothing to hedge"),)
+        cause = "only stablecoins and cash are held" + (" beside what has no price" if known.exposure.unpriced else "")
+        return (Finding(Trouble.NOTE, "plan", cause, "there is nothing to hedge"),)
     return (Finding(Trouble.DEGRADED, "plan", "no order is worth its cost or fits the limits", "nothing is hedged"),)
 
 
@@ -226,6 +228,11 @@ def _failures(
     return failure_modes(
         storm,
         lies,
+        ending=[
+            Ending(t.contract.id, t.contract.expiry, float(worth), float(pays))
+            for t, worth, pays in zip(desk.terms, book.worth, desk.fall @ desk.mapping * book.worth, strict=True)
+            if worth > 0 and t.contract.expiry and ends_within(t.contract, known.view.as_of, desk.tolerance.horizon)
+        ],
         funding_at_cap=_at_cap(desk.terms, book.worth, desk.tolerance.horizon),
         horizon=desk.tolerance.horizon,
         chance=desk.tolerance.liquidation_chance,

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 
 from stormsail.core import Unavailable, format_span
+from stormsail.plan.ending import Ending, not_rolled
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.types import FailureMode
 
@@ -82,6 +83,7 @@ def failure_modes(
     storm: Storm,
     venues: Sequence[AtVenue],
     *,
+    ending: Sequence[Ending] = (),
     funding_at_cap: float | Unavailable,
     horizon: timedelta,
     chance: float,
@@ -91,6 +93,7 @@ def failure_modes(
     Args:
         storm: The book and the fall.
         venues: What lies where.
+        ending: Shorts that are settled before the horizon ends.
         funding_at_cap: Cost of funding at its cap against the short for the whole horizon.
         horizon: The plan's horizon.
         chance: Chance of a liquidation that the collateral was sized for.
@@ -110,6 +113,8 @@ def failure_modes(
             _funding(funding_at_cap, horizon),
             _depeg(venues),
         ]
+    if ending:
+        modes.append(not_rolled(ending, storm.survive))
     return tuple(sorted(modes, key=lambda m: (isinstance(m.loss, Unavailable), -_loss(m), m.name)))
 
 

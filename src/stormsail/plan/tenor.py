@@ -78,11 +78,16 @@ def rolls_of(contract: Contract, as_of: datetime, horizon: timedelta) -> int:
     return 0 if contract.expiry is None else rolls_needed(horizon, contract.expiry - as_of)
 
 
+def ends_within(contract: Contract, as_of: datetime, horizon: timedelta) -> bool:
+    """Whether it is settled before the horizon ends, so that a short of it must be rolled."""
+    return contract.expiry is not None and contract.expiry < as_of + horizon
+
+
 def roll_findings(shorts: Sequence[Terms], as_of: datetime, horizon: timedelta) -> tuple[Finding, ...]:
     """That shorts end before the horizon does, one for each day on which some do."""
     ending: dict[datetime, list[Contract]] = {}
     for terms in shorts:
-        if terms.contract.expiry is not None and terms.contract.expiry < as_of + horizon:
+        if terms.contract.expiry is not None and ends_within(terms.contract, as_of, horizon):
             ending.setdefault(terms.contract.expiry, []).append(terms.contract)
     found = []
     for expiry, contracts in sorted(ending.items()):
