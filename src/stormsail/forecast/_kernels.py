@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+_BLOCK = 512  # paths whose state stays in the fastest cache
+
 
 @nb.njit(cache=True, nogil=True)
 def ewma_squares(returns: FloatArray, decay: float) -> FloatArray:
@@ -132,15 +134,45 @@ def garch_variance(shocks: FloatArray, omega: float, alpha: float, beta: float, 
 
 @nb.njit(cache=True, nogil=True)
 def polar_parts(uniforms: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """``ln(1 - u)`` and ``cos(2 pi v)`` of pairs of uniforms, shape (paths, steps, 2) -> twice (paths, steps)."""
+    """``ln(1 - u)`` and ``cos(2 pi v)`` of pairs of uniforms, shape (paths, steps, 2) -> twice (steps, paths)."""
     paths, steps, _ = uniforms.shape
-    logs = np.empty((paths, steps))
-    turns = np.empty((paths, steps))
-    for p in range(paths):
-        for t in range(steps):
-            logs[p, t] = math.log(1.0 - uniforms[p, t, 0])
-            turns[p, t] = math.cos(2.0 * math.pi * uniforms[p, t, 1])
+    logs = np.empty((steps, paths))
+    turns = np.empty((steps, paths))
+    for t in range(steps):
+        for p in range(paths):
+            logs[t, p] = math.log(1.0 - uniforms[p, t, 0])
+            turns[t, p] = math.cos(2.0 * math.pi * uniforms[p, t, 1])
     return logs, turns
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _expm1(x: float) -> float:
+    """``e^x - 1`` for x from 0 to 50 to 12 digits, without a branch or a call, so that a loop of it is vectorised.
+
+    Taylor's series of x / 64 to the 14th power, then six times ``e^2y - 1 = (e^y - 1) (e^y + 1)``.
+    """
+    y = x * (1.0 / 64.0)
+    e = 1.0 + y * (1.0 / 14.0)
+    e = 1.0 + y * (1.0 / 13.0) * e
+    e = 1.0 + y * (1.0 / 12.0) * e
+    e = 1.0 + y * (1.0 / 11.0) * e
+    e = 1.0 + y * (1.0 / 10.0) * e
+    e = 1.0 + y * (1.0 / 9.0) * e
+    e = 1.0 + y * (1.0 / 8.0) * e
+    e = 1.0 + y * (1.0 / 7.0) * e
+    e = 1.0 + y * (1.0 / 6.0) * e
+    e = 1.0 + y * (1.0 / 5.0) * e
+    e = 1.0 + y * (1.0 / 4.0) * e
+    e = 1.0 + y * (1.0 / 3.0) * e
+    e = 1.0 + y * (1.0 / 2.0) * e
+    e = y * e
+    e = e * (e + 2.0)
+    e = e * (e + 2.0)
+    e = e * (e + 2.0)
+    e = e * (e + 2.0)
+    e = e * (e + 2.0)
+    e = e * (e + 2.0)
+    return e
 
 
 @nb.njit(cache=True, nogil=True)
@@ -154,33 +186,46 @@ def max_rise(
     mean: float,
     start: float,
 ) -> FloatArray:
-    """Largest ``S_t / S_0 - 1`` along each path and its mirror image, at least 0: (paths, steps) -> (2, paths).
+    """Largest ``S_t / S_0 - 1`` along each path and its mirror image, at least 0: (steps, paths) -> (2, paths).
 
     ``logs`` and ``turns`` are those of :func:`polar_parts`. The mirror image has every shock with the other sign, which
-    leaves the variances as they are.
+    leaves the variances as they are. Paths are taken by the block, so that the innermost loop runs across paths.
 
     Log returns are ``mean + sqrt(h) z``; z is Student's t of unit variance by the polar method
     ``sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v)`` (Bailey 1994), normal where ``nu`` is infinite (Box & Muller 1958).
     """
-    paths, steps = logs.shape
+    steps, paths = logs.shape
     out = np.empty((2, paths))
     ceiling = max(1.0, start)  # a hundred per cent a bar: beyond it only overflow is simulated
     heavy = np.isfinite(nu)
-    scale = math.sqrt(nu - 2.0) if heavy else 1.0
-    for p in range(paths):
-        h = start
-        level = 0.0
-        mirrored = 0.0
-        top = 0.0
-        other = 0.0
+    scale = nu - 2.0 if heavy else 1.0
+    power = -2.0 / nu if heavy else -2.0
+    h = np.empty(_BLOCK)
+    level = np.empty(_BLOCK)
+    mirrored = np.empty(_BLOCK)
+    top = np.empty(_BLOCK)
+    other = np.empty(_BLOCK)
+    for first in range(0, paths, _BLOCK):
+        count = min(_BLOCK, paths - first)
+        h[:] = start
+        level[:] = 0.0
+        mirrored[:] = 0.0
+        top[:] = 0.0
+        other[:] = 0.0
         for t in range(steps):
-            radius = math.sqrt(math.expm1(-2.0 / nu * logs[p, t]) if heavy else -2.0 * logs[p, t])
-            shock = math.sqrt(h) * scale * radius * turns[p, t]
-            level += mean + shock
-            mirrored += mean - shock
-            top = max(top, level)
-            other = max(other, mirrored)
-            h = min(ceiling, omega + alpha * shock * shock + beta * h)
-        out[0, p] = math.expm1(min(top, 50.0))
-        out[1, p] = math.expm1(min(other, 50.0))
+            log = logs[t, first : first + count]
+            turn = turns[t, first : first + count]
+            for i in range(count):
+                square = power * log[i]
+                if heavy:
+                    square = _expm1(square)
+                shock = math.sqrt(h[i] * scale * square) * turn[i]
+                level[i] += mean + shock
+                mirrored[i] += mean - shock
+                top[i] = max(top[i], level[i])
+                other[i] = max(other[i], mirrored[i])
+                h[i] = min(ceiling, omega + alpha * shock * shock + beta * h[i])
+        for i in range(count):
+            out[0, first + i] = _expm1(min(top[i], 50.0))
+            out[1, first + i] = _expm1(min(other[i], 50.0))
     return out

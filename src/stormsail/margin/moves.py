@@ -40,8 +40,11 @@ class Moves:
 
     def usable(self) -> tuple[FloatArray, FloatArray]:
         """Highs and closes without the bars that follow a hole."""
-        kept = np.isfinite(self.highs) & np.isfinite(self.closes)
+        kept = self._known()
         return self.highs[kept], self.closes[kept]
+
+    def _known(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.highs) & np.isfinite(self.closes)
 
     def before(self, moment: np.datetime64) -> Moves:
         """The moves known at ``moment``."""
@@ -51,13 +54,13 @@ class Moves:
     @property
     def history(self) -> timedelta:
         """Length of the usable sample: usable bars times bar length."""
-        return self.bar * len(self.usable()[0])
+        return self.bar * int(np.count_nonzero(self._known()))
 
     @property
     def window(self) -> str:
         """First and last day, bar, and how many bars were left out."""
         hours = self.bar.total_seconds() / 3600
-        lost = max(0, len(self.times) - 1 - len(self.usable()[0]))
+        lost = max(0, len(self.times) - 1 - int(np.count_nonzero(self._known())))
         holes = f", {lost} bars after holes left out" if lost else ""
         if not len(self.times):
             return "empty"
@@ -157,13 +160,14 @@ def book_moves(parts: Sequence[Moves], values: FloatArray) -> tuple[Moves | Unav
     even = [coarsened(parts[i], bar) for i in fit]
     common = even[0].times
     for part in even[1:]:
-        common = np.intersect1d(common, part.times, assume_unique=True)
+        if not np.array_equal(common, part.times):  # usually all are recorded on the same bars
+            common = np.intersect1d(common, part.times, assume_unique=True)
     if not len(common):
         return Unavailable("the contracts of the book have no bar in common"), left
     weights = values[fit] / values[fit].sum()
     highs, closes = np.zeros(len(common)), np.zeros(len(common))
     for weight, part in zip(weights, even, strict=True):
-        at = np.searchsorted(part.times, common)
+        at = slice(None) if len(part.times) == len(common) else np.searchsorted(part.times, common)
         highs += weight * part.highs[at]
         closes += weight * part.closes[at]
     return Moves(common, highs, closes, bar), left

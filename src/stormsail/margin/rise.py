@@ -71,35 +71,57 @@ def reflection(sigma_daily: float, top_up: timedelta, alpha: float) -> Method:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sample:
-    """Simulated rises, largest first, and the chance of each: ``(W_k + w_1) / (W + w_1)``.
+    """Simulated rises, and the chance of each: ``(W_k + w_1) / (W + w_1)``.
 
-    ``W_k`` is the weight of the largest k, ``W`` that of all; the weight of the largest, ``w_1``, is added once more on
-    the safe side, which for equal weights gives ``(k + 1) / (n + 1)``.
+    ``W_k`` is the weight of the rises at or above it, ``W`` that of all; the weight of the largest, ``w_1``, is added
+    once more on the safe side, which for equal weights gives ``(k + 1) / (n + 1)``. Only the largest, which a rare rise
+    rests on, are put in order.
+
+    Attributes:
+        every: All rises, shape (P,).
+        weights: How often each counts, shape (P,).
+        rises: The largest of them, falling, shape (k,).
+        chances: The chance of each of those, shape (k,).
+        errors: Standard error of each of those chances, shape (k,).
+        least: ``w_1 / (W + w_1)``: the chance of a rise beyond all.
     """
 
+    every: FloatArray
+    weights: FloatArray
     rises: FloatArray
     chances: FloatArray
-    never: float
-    error: FloatArray
+    errors: FloatArray
+    least: float
 
     @classmethod
-    def of(cls, maxima: FloatArray, weights: FloatArray | None) -> _Sample:
-        if weights is None:
-            falling, weight = np.sort(-maxima), np.ones(len(maxima))
-        else:
-            order = np.argsort(-maxima, kind="stable")
-            falling, weight = -maxima[order], weights[order]
-        whole = float(weight.sum() + weight[0])
-        error = np.sqrt(np.cumsum(weight * weight)) / whole
-        ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
+    def of(cls, every: FloatArray, weights: FloatArray, count: int) -> _Sample:
+        """The sample with its ``count`` largest (and their equals) in order."""
+        edge = np.partition(every, len(every) - count)[len(every) - count]
+        top = np.flatnonzero(every >= edge)
+        top = top[np.argsort(-every[top], kind="stable")]
+        rises, weight = every[top], weights[top]
+        whole = float(weights.sum() + weight[0])
+        ends = np.append(np.flatnonzero(np.diff(rises)), len(rises) - 1)
         ties = np.repeat(ends, np.diff(ends, prepend=-1))  # equal rises share the chance of the last of them
         chances = ((np.cumsum(weight) + weight[0]) / whole)[ties]
-        return cls(-falling, chances, float(weight[0]) / whole, error)
+        return cls(
+            every, weights, rises, chances, np.sqrt(np.cumsum(weight * weight)) / whole, float(weight[0]) / whole
+        )
+
+    @classmethod
+    def reaching(cls, every: FloatArray, weights: FloatArray, alpha: float) -> _Sample:
+        """The sample with as many in order as ``alpha`` and its error ask for."""
+        found = cls.of(every, weights, -(-len(every) // 16))
+        enough = found.chances[-1] > alpha + found.errors[-1]
+        return found if enough else cls.of(every, weights, len(every))
 
     def exceed(self, rise: float) -> float:
         """Chance of ``rise``."""
-        above = int(np.searchsorted(-self.rises, -rise, side="right"))
-        return float(min(1.0, self.chances[above - 1])) if above else self.never
+        if rise < self.rises[-1]:
+            above = float(self.weights[self.every >= rise].sum())
+            return min(1.0, above / float(self.weights.sum()) * (1.0 - self.least) + self.least)
+        above_top = int(np.searchsorted(-self.rises, -rise, side="right"))
+        return float(min(1.0, self.chances[above_top - 1])) if above_top else self.least
 
     def count(self, alpha: float) -> int:
         """How many of the largest have together a chance of at most ``alpha``; 0 where it is beyond them."""
@@ -117,12 +139,13 @@ def _from_sample(
 
     The error is half the distance of the rises at ``alpha`` plus and minus the standard error of that chance.
     """
-    sample = _Sample.of(np.asarray(maxima, dtype=np.float64), weights)
+    equal = np.broadcast_to(1.0, len(maxima))
+    sample = _Sample.reaching(np.asarray(maxima, dtype=np.float64), equal if weights is None else weights, alpha)
     move, above = sample.rise(alpha), sample.count(alpha)
     if above < 1:
         detail += f"; the largest of {len(maxima)}, a chance of {alpha:.1e} is beyond them"
     else:
-        spread = float(sample.error[above - 1])
+        spread = float(sample.errors[above - 1])
         error = 0.5 * (sample.rise(max(alpha - spread, 0.0)) - sample.rise(min(alpha + spread, 1.0)))
         detail += f"; {move:.1%} +- {error:.1%} by {above} paths beyond"
     return Method(UpMove(method, move, detail, n), sample.exceed)
