@@ -27,7 +27,7 @@ Progress = Callable[[int, int], object]
 _META = "stormsail"
 _VERSION = 1
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-_BATCH = 32
+_BATCH = 64
 
 
 class ParquetStore:
@@ -66,7 +66,11 @@ class ParquetStore:
         self, keys: Sequence[SeriesKey], *, start: datetime | None, end: datetime
     ) -> dict[SeriesKey, pl.DataFrame]:
         """Rows of each key known from ``start`` to ``end``; an empty frame for a key that is not held."""
-        return {key: _inside(self._all(key), start, end) for key in keys}
+        frames: dict[SeriesKey, pl.DataFrame] = {}
+        for i in range(0, len(keys), _BATCH):  # a batch at once: the files are decoded side by side
+            whole = self._whole(keys[i : i + _BATCH])
+            frames |= {key: _inside(frame, start, end) for key, frame in whole.items()}
+        return frames
 
     def write(self, info: SeriesInfo, frame: pl.DataFrame, *, replace: bool = False) -> SeriesInfo:
         """Unite rows with those held of the series, and return what is held then.
@@ -123,14 +127,27 @@ class ParquetStore:
         return tuple(written)
 
     def _all(self, key: SeriesKey) -> pl.DataFrame:
-        path = self.path(key)
-        if not path.exists():
-            return empty(key.kind)
-        try:
-            frame = pl.read_parquet(path, memory_map=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise _broken(path, str(error)) from error
-        return conform(frame, key.kind, where=str(path))
+        return self._whole((key,))[key]
+
+    def _whole(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, pl.DataFrame]:
+        """All rows of each key; an empty frame for a key that is not held."""
+        paths = {key: self.path(key) for key in keys}
+        held = [key for key in keys if paths[key].exists()]
+        found = dict(zip(held, _decoded([paths[key] for key in held]), strict=True))
+        return {
+            key: conform(found[key], key.kind, where=str(paths[key])) if key in found else empty(key.kind)
+            for key in keys
+        }
+
+
+def _decoded(paths: Sequence[Path]) -> list[pl.DataFrame]:
+    """The contents of the files, read side by side; an error names the file that is broken."""
+    try:
+        return pl.collect_all([pl.scan_parquet(path, glob=False) for path in paths])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        if len(paths) == 1:
+            raise _broken(paths[0], str(error)) from error
+        return [_decoded((path,))[0] for path in paths]
 
 
 def _inside(frame: pl.DataFrame, start: datetime | None, end: datetime) -> pl.DataFrame:
