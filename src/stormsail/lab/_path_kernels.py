@@ -56,7 +56,6 @@ class Law(NamedTuple):
 class Terms(NamedTuple):
     """What keeps the short alive; see :class:`stormsail.lab.paths.PassageSpec`. Fractions of notional at the start."""
 
-    collateral: np.float32
     funding: np.float32
     slope: np.float32
     cap: np.float32
@@ -67,7 +66,9 @@ class Terms(NamedTuple):
 
 
 @nb.njit(inline="always", error_model="numpy")
-def philox(c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64, rounds: int):  # type: ignore[no-untyped-def]  # numba infers the tuple
+def philox(
+    c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64, rounds: int
+) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
     """Philox4x32: four random words of a counter of four words and a key of two.
 
     Words are kept in the lower halves of 64-bit lanes, so that one multiplication gives high and low half at once; what
@@ -89,8 +90,8 @@ def philox(c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.ui
 def log2(x: np.float32) -> np.float32:
     """Binary logarithm of a positive normal number; relative error below 2e-7 away from 1, absolute below 2e-7 near."""
     bits = F(x).view(np.int32)
-    power = (bits - I(0x3F3504F3)) >> I(23)
-    f = I(bits - (power << I(23))).view(np.float32) - F(1.0)
+    power = I(I(bits - I(0x3F3504F3)) >> I(23))
+    f = I(bits - I(power << I(23))).view(np.float32) - F(1.0)
     p = F(0.122805283)
     p = p * f + F(-0.205705607)
     p = p * f + F(0.21611913)
@@ -104,9 +105,9 @@ def log2(x: np.float32) -> np.float32:
 
 
 @nb.njit(inline="always", error_model="numpy")
-def power_of_two(y: np.float32):  # type: ignore[no-untyped-def]  # numba infers the tuple
+def power_of_two(y: np.float32) -> tuple[np.float32, np.float32]:
     """``(2^k, 2^(y-k) - 1)`` with ``k`` the integer below ``y``, from -126 to 127; relative error below 1e-7."""
-    k = I(y + F(127.0)) - I(127)
+    k = I(I(y + F(127.0)) - I(127))
     f = y - F(k)
     p = F(0.000207343329)
     p = p * f + F(0.00127128177)
@@ -114,7 +115,7 @@ def power_of_two(y: np.float32):  # type: ignore[no-untyped-def]  # numba infers
     p = p * f + F(0.0554966468)
     p = p * f + F(0.240227128)
     p = p * f + F(0.693147172)
-    return I((I(k) + I(127)) << I(23)).view(np.float32), f * p
+    return I(I(k + I(127)) << I(23)).view(np.float32), f * p
 
 
 @nb.njit(inline="always", error_model="numpy")
@@ -123,7 +124,8 @@ def exp(x: np.float32) -> np.float32:
     x = x if x < F(80.0) else F(80.0)
     x = x if x > F(-80.0) else F(-80.0)
     whole, rest = power_of_two(x * F(1.44269504))
-    return whole + whole * rest
+    found: np.float32 = whole + whole * rest
+    return found
 
 
 @nb.njit(inline="always", error_model="numpy")
@@ -148,7 +150,7 @@ def depth(word: np.uint32) -> np.float32:
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def fill(out: Words, first: int, step: int, stream: int, purpose: int, seed: int, rounds: int) -> None:
+def fill(out: Words, first: int, step: int, stream: int, purpose: int, seed: np.uint64, rounds: int) -> None:
     """Words of the counters ``(path, step, stream and purpose)`` under the key ``seed``; out has shape (4, lanes)."""
     k0 = W(seed) & W(0xFFFFFFFF)
     k1 = W(seed) >> W(32)
@@ -178,15 +180,15 @@ def students(
     """
     for i in range(out.shape[0]):
         whole, rest = power_of_two(depth(radius[i]) * tail)
-        beyond = whole * rest + (whole - F(1.0))
-        beyond = beyond if beyond > F(0.0) else F(0.0)
-        out[i] = scale * math.sqrt(beyond) * turn(angle[i])
-        mixed[i] = share * (beyond + F(1.0))
+        mixed[i] = whole * rest + (whole - F(1.0))
+    for i in range(out.shape[0]):
+        out[i] = scale * math.sqrt(mixed[i]) * turn(angle[i])
+        mixed[i] = share * (mixed[i] + F(1.0))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _advance(x: Floats, h: Floats, z: Floats, mixed: Floats, law: Law, before: Floats, var: Floats) -> None:
-    """One step of log price and variance; ``before`` keeps the old price, ``var`` the variance of this step's bridge."""
+    """One step of log price and variance; ``before`` keeps the old price, ``var`` the variance of the bridge."""
     if not law.moving:
         sd = math.sqrt(law.start)
         for i in range(x.shape[0]):
@@ -209,9 +211,7 @@ def _bridge(word: Words, before: Floats, x: Floats, var: Floats, high: Floats) -
     """Highest log price within the step, ``(a + b + sqrt((b - a)^2 - 2 v ln u)) / 2``."""
     for i in range(x.shape[0]):
         move = x[i] - before[i]
-        high[i] = F(0.5) * (
-            before[i] + x[i] + math.sqrt(move * move + F(1.38629436) * (var[i] * depth(word[i])))
-        )
+        high[i] = F(0.5) * (before[i] + x[i] + math.sqrt(move * move + F(1.38629436) * (var[i] * depth(word[i]))))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -292,7 +292,7 @@ def _test(step: int, high: Floats, level: Floats, dead: Ints, gap: Floats) -> No
 def walk(
     first: int,
     steps: int,
-    seed: int,
+    seed: np.uint64,
     stream: int,
     law: Law,
     terms: Terms,
