@@ -70,7 +70,7 @@ def test_verbs_that_do_not_work_yet_are_not_listed():
 
 
 def test_plan_writes_a_file_and_a_report_and_prints_json(folder, planned):
-    assert planned["schema_version"] == 1
+    assert planned["schema_version"] == 2
     on_disk = json.loads((folder / "made" / "plan.json").read_text())
     assert on_disk == planned
     assert planned["digest"] in (folder / "made" / "report.html").read_text()

@@ -1,6 +1,7 @@
 """Room, cost and carry of candidates with one and many legs, by hand."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,9 +11,9 @@ from stormsail.audit.tolerance import Tolerance
 from stormsail.core import Contract, Payoff, Tenor, Unavailable
 from stormsail.forecast.types import CarryForecast, MaybeCarry
 from stormsail.instruments.candidates import own_candidates, proxy_candidates
-from stormsail.instruments.judge import Fit, Need, capacity_of, carry_of, judge
+from stormsail.instruments.judge import Fit, Need, capacity_of, carry_of, judge, suffices
 from stormsail.instruments.offers import Offer, room
-from stormsail.instruments.types import Candidate, Leg, Route
+from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route
 from stormsail.market.book import square_root_impact
 from stormsail.ratio.types import Effectiveness
 
@@ -81,12 +82,21 @@ def test_what_cannot_be_ordered_or_measured_is_not_usable() -> None:
     assert believed.usable and believed.risk_removed == pytest.approx(0.4 * (1 - math.sqrt(0.002)))
 
 
-def test_an_inverse_contract_is_scored_and_never_used() -> None:
+def test_an_inverse_contract_is_usable_as_far_as_unlocked_coins_back_it() -> None:
     coin = contract("AAA", payoff=Payoff.INVERSE)
     own = Candidate(coin.id, Route.INVERSE, (Leg(coin, 1.0),))
-    found = judge(own, Need("AAA", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), {coin.id: offer(coin)}, Tolerance())
-    assert not found.usable and found.score > 0
-    assert "never ordered, because collateral in coin is not planned yet" in found.reason
+    need = Need("AAA", 100.0, 0.4, 0.05)
+
+    def judged(coins: float) -> CandidateScore:
+        held = {coin.id: replace(offer(coin), coins=coins)}
+        return judge(own, need, Fit(GOOD, 1.0), held, Tolerance())
+
+    full, half, none = judged(100.0), judged(50.0), judged(0.0)
+    assert full.usable and "backed by the coin itself" in full.reason
+    assert suffices(full, 100.0) and not suffices(half, 100.0)
+    assert "room 50 by the unlocked coins, 50% of what is wanted" in half.reason
+    assert full.score - half.score == pytest.approx(0.5 * full.risk_removed)
+    assert not none.usable and none.reason.startswith("no unlocked coin to back it with")
 
 
 def test_a_reason_says_only_what_the_table_does_not() -> None:

@@ -31,8 +31,13 @@ def closes(seed: int = 7) -> dict[str, np.ndarray]:
     return found
 
 
-def source(*, without: tuple[str, ...] = (), volume: float | None = 5e7) -> MemorySource:
-    """Spot and perpetuals of every coin; coins in ``without`` have no perpetual; no volume is known if it is None."""
+def source(
+    *, without: tuple[str, ...] = (), volume: float | None = 5e7, inverse: tuple[str, ...] = (), paid: float = 0.0001
+) -> MemorySource:
+    """Spot and perpetuals of every coin; coins in ``without`` have no perpetual; no volume is known if it is None.
+
+    Coins in ``inverse`` have a coin-margined perpetual as well, whose mean funding is ``paid``.
+    """
     traded = 0.0 if volume is None else volume / 6
     rng = np.random.Generator(np.random.Philox(key=99))
     series = {}
@@ -45,8 +50,15 @@ def source(*, without: tuple[str, ...] = (), volume: float | None = 5e7) -> Memo
         perpetual = bars(path * basis, start=START, bar=BAR, spread=0.002, volume=traded)
         series[info_of(perpetual, Kind.PERPETUAL, f"{coin}USDT", bar=BAR)] = perpetual
         rates = 0.0001 + rng.normal(0, 0.00005, DAYS * 3)
-        paid = funding(rates, start=START)
-        series[info_of(paid, Kind.FUNDING, f"{coin}USDT")] = paid
+        rated = funding(rates, start=START)
+        series[info_of(rated, Kind.FUNDING, f"{coin}USDT")] = rated
+    for coin in inverse:
+        rng = np.random.Generator(np.random.Philox(key=[17, list(BETAS).index(coin)]))
+        path = closes()[coin]
+        own = bars(path * (1 + rng.normal(0, 0.0003, len(path))), start=START, bar=BAR, spread=0.002, volume=traded)
+        series[info_of(own, Kind.INVERSE, f"{coin}USD_PERP", asset=coin, bar=BAR, quote="USD")] = own
+        settled = funding(paid + rng.normal(0, 0.00005, DAYS * 3), start=START)
+        series[info_of(settled, Kind.FUNDING, f"{coin}USD_PERP", asset=coin, quote="USD")] = settled
     if volume is None:
         hidden = pl.lit(None, pl.Float64).alias("quote_volume")
         series = {i: f.with_columns(hidden) if "quote_volume" in f.columns else f for i, f in series.items()}

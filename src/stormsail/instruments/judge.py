@@ -18,8 +18,8 @@ PRIOR = 0.998
 """Effectiveness taken for a coin's own contract where it cannot be measured: the 5 % quantile over 264 Binance coins
 against their own perpetuals, daily, first half of 2025 (own measurement)."""
 
-UNPLANNED = "ranked but never ordered, because collateral in coin is not planned yet"
-"""Why an inverse contract, whose collateral is the coin itself, is not used."""
+BACKED = "backed by the coin itself: no cash, and no rise can liquidate it"
+"""Why a contract whose collateral is the coin held is worth having."""
 
 _WORDS = {
     Route.DIRECT: "own perpetual",
@@ -75,7 +75,8 @@ def judge(
     carry = _scaled(carry_of(candidate, offers), fit.ratio)
     cost, unpriced = _cost(candidate, offers, notional, need.volatility)
     cost *= fit.ratio
-    room = venue_cap if isinstance(capacity, Unavailable) else min(capacity, venue_cap)
+    coins = _coin_room(candidate, offers, notional)
+    room = _least(capacity, venue_cap, coins)
     share = min(1.0, room / notional) if notional > 0 else 0.0
     believed = _believed(candidate, fit)
     removed = (
@@ -84,13 +85,14 @@ def judge(
     expected = carry.expected if isinstance(carry, CarryForecast) else 0.0
     smallest = _smallest(candidate)
     measured = isinstance(fit.effectiveness, Effectiveness)
-    refusal = _refusal(candidate, believed, room, smallest)
+    refusal = _refusal(candidate, believed, room, smallest, coins)
     words = [
         refusal,
         _WORDS[candidate.route],
+        BACKED if candidate.route is Route.INVERSE and not refusal else "",
         f"ratio {fit.ratio:.2f}" if candidate.route not in OWN else "",
         "" if measured and fit.remark else _effect_words(fit.effectiveness, candidate),
-        _room_words(capacity, venue_cap, share),
+        _room_words(capacity, venue_cap, coins, share),
         f"carry unavailable and counted as none ({carry.reason})" if isinstance(carry, Unavailable) else "",
         "slippage unavailable and left out of the cost" if unpriced else "",
         fit.remark,
@@ -107,13 +109,18 @@ def judge(
         score=removed * share + expected - cost,
         usable=not refusal,
         reason="; ".join(word for word in words if word),
+        coins=coins,
     )
 
 
 def suffices(score: CandidateScore, notional: float) -> bool:
     """Whether the room of a candidate carries that notional."""
-    capacity = score.venue_cap if isinstance(score.capacity, Unavailable) else score.capacity
-    return score.usable and min(capacity, score.venue_cap) >= notional
+    return score.usable and _least(score.capacity, score.venue_cap, score.coins) >= notional
+
+
+def _least(capacity: float | Unavailable, venue_cap: float, coins: float) -> float:
+    """The room: the least of what is known to bound it."""
+    return min(venue_cap if isinstance(capacity, Unavailable) else capacity, venue_cap, coins)
 
 
 def _smallest(candidate: Candidate) -> float:
@@ -152,6 +159,16 @@ def _venue_room(candidate: Candidate, offers: Mapping[str, Offer]) -> float:
         used[leg.contract.venue] = used.get(leg.contract.venue, 0.0) + (leg.weight / free if free > 0 else math.inf)
     fullest = max(used.values())
     return 0.0 if math.isinf(fullest) else 1.0 / fullest
+
+
+def _coin_room(candidate: Candidate, offers: Mapping[str, Offer], notional: float) -> float:
+    """Notional that the unlocked coins can back; ``inf`` where no leg is backed by coins."""
+    legs = [(leg.weight, offers[leg.contract.id].coins) for leg in candidate.legs]
+    if all(math.isinf(most) for _, most in legs):
+        return math.inf
+    if candidate.route in OWN and len(legs) > 1:
+        return sum(min(most, weight * notional) for weight, most in legs)
+    return min(most / weight for weight, most in legs)
 
 
 def carry_of(candidate: Candidate, offers: Mapping[str, Offer]) -> MaybeCarry:
@@ -199,9 +216,9 @@ def _believed(candidate: Candidate, fit: Fit) -> float:
     return PRIOR if candidate.route in OWN else math.nan
 
 
-def _refusal(candidate: Candidate, believed: float, room: float, smallest: float) -> str:
-    if candidate.route is Route.INVERSE:
-        return UNPLANNED
+def _refusal(candidate: Candidate, believed: float, room: float, smallest: float, coins: float) -> str:
+    if candidate.route is Route.INVERSE and coins <= 0.0:
+        return "no unlocked coin to back it with"
     if not math.isfinite(believed):
         return "its effectiveness is unavailable"
     if believed <= 0.0:
@@ -219,9 +236,11 @@ def _effect_words(effectiveness: MaybeEffectiveness, candidate: Candidate) -> st
     return f"effectiveness unavailable: {effectiveness.reason}"
 
 
-def _room_words(capacity: float | Unavailable, venue_cap: float, share: float) -> str:
+def _room_words(capacity: float | Unavailable, venue_cap: float, coins: float, share: float) -> str:
     """What limits the room, where it falls short or where its volume is not known."""
     short = f", {share:.0%} of what is wanted" if share < 1.0 else ""
+    if coins < _least(capacity, venue_cap, math.inf):
+        return f"room {coins:,.0f} by the unlocked coins{short}" if short else ""
     if isinstance(capacity, Unavailable):
         return f"room by the venue's cap alone{short}, volume unavailable ({capacity.reason})"
     least, by = (capacity, "volume") if capacity <= venue_cap else (venue_cap, "venue cap")

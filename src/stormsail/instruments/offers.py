@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,8 +11,9 @@ import polars as pl
 
 from stormsail.core import Contract, Payoff, Unavailable, to_float
 from stormsail.forecast.types import MaybeCarry
+from stormsail.instruments.backing import backing_of, is_inverse
 from stormsail.instruments.candidates import MAJORS
-from stormsail.instruments.carry import carries
+from stormsail.instruments.carry import carries, funding_caps
 from stormsail.instruments.diligence import score
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
@@ -39,6 +41,7 @@ class Offer:
         carry: Forecast carry of a short over the horizon, as a fraction of notional.
         room: Notional that the venue's cap leaves room for, in quote currency.
         book: Its last order book, if fresh.
+        coins: Notional that the unlocked coins held can back, in quote currency; ``inf`` where cash is the collateral.
     """
 
     contract: Contract
@@ -46,6 +49,7 @@ class Offer:
     carry: MaybeCarry
     room: float
     book: pl.DataFrame | Unavailable
+    coins: float = math.inf
 
     def slippage(self, notional: float, volatility: float) -> float | Unavailable:
         """Expected slippage of selling ``notional``, as a fraction."""
@@ -63,6 +67,7 @@ def offers_of(
     spot: Mapping[str, float],
     last: Mapping[str, float],
     volumes: Mapping[str, float | Unavailable],
+    free: Mapping[str, float] | None = None,
 ) -> dict[str, Offer]:
     """The offer on each contract, by id.
 
@@ -76,12 +81,28 @@ def offers_of(
         spot: Price of each coin.
         last: Last price per coin of each contract, by id.
         volumes: Median daily volume, by id.
+        free: Value of the unlocked coins held, by coin, which alone can back inverse contracts.
     """
     day = day_of(view.as_of)
     caps = {venue: score(venues[venue], day).cap for venue in sorted({c.venue for c in contracts})}
     carry = carries(view, lookup, contracts, venues, spot, last, horizon)
     read = books(view, lookup, contracts)
-    return {c.id: Offer(c, volumes[c.id], carry[c.id], room(c, caps[c.venue], value), read[c.id]) for c in contracts}
+    inverse = [c for c in contracts if is_inverse(c)]
+    drained = funding_caps(view, lookup, inverse, venues)
+    coins = {
+        c.id: (free or {}).get(c.base, 0.0) / to_float(backing_of(c, drained[c.id], horizon, day).rate) for c in inverse
+    }
+    return {
+        c.id: Offer(
+            c,
+            volumes[c.id],
+            carry[c.id],
+            room(c, caps[c.venue], value),
+            read[c.id],
+            coins.get(c.id, math.inf),
+        )
+        for c in contracts
+    }
 
 
 def books(view: MarketView, lookup: Lookup, contracts: Sequence[Contract]) -> dict[str, pl.DataFrame | Unavailable]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from stormsail.audit.tolerance import Tolerance
 from stormsail.audit.types import AssetExposure, ExposureReport, Risk
-from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable
+from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable, to_float
 from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_candidates, proxy_candidates
 from stormsail.instruments.evidence import SHORT, Evidence, gather, weighted
 from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
-from stormsail.instruments.judge import PRIOR, UNPLANNED, Fit, Need, judge, suffices
+from stormsail.instruments.judge import PRIOR, Fit, Need, judge, suffices
 from stormsail.instruments.offers import Offer, offers_of
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord
 from stormsail.instruments.volumes import median_volumes
@@ -63,13 +63,13 @@ def shortlist(
         score        = risk_removed * min(1, room / need) + carry - cost
         risk_removed = ES * (1 - sqrt(1 - HE)),   ES = min(1, ES_95 of a day * sqrt(days))
         need         = coverage * value * ratio
-        room         = min(volume_share * median daily volume, what the venue's cap leaves)
+        room         = min(volume_share * median daily volume, what the venue's cap leaves, what unlocked coins back)
         cost         = ratio * 2 * (taker fee + slippage)
 
     Contracts on the coin itself with enough room come first, whatever the score of a proxy; candidates that may not be
     used come last. Where a coin is priced by its own perpetual, the effectiveness of that contract cannot be measured:
-    it is unavailable, and the documented prior (0.998) takes its place in the score. Inverse contracts are judged
-    like the others and never used: their collateral, the coin itself, is not planned yet.
+    it is unavailable, and the documented prior (0.998) takes its place in the score. Inverse contracts are usable
+    where unlocked coins can back them (:mod:`stormsail.instruments.backing`).
 
     Args:
         exposure: What is held and what it could lose.
@@ -96,6 +96,7 @@ def shortlist(
         spot={a.asset: a.price for a in exposure.assets},
         last=evidence.last,
         volumes=volumes,
+        free={a.asset: to_float(a.sellable) * a.price for a in exposure.assets},
     )
     known = {name: volume for name, volume in volumes.items() if not isinstance(volume, Unavailable)}
     desk = _Desk(exposure, tolerance, used, evidence, offers, major_contracts(used, known), {})
@@ -239,10 +240,7 @@ def _findings(desk: _Desk, by_asset: Mapping[str, tuple[CandidateScore, ...]]) -
     if unmeasured:
         cause = f"{', '.join(unmeasured)}: priced by their own perpetual, which cannot be measured against itself"
         found.append(Finding(Trouble.UNAVAILABLE, "effectiveness", cause, f"{PRIOR} is taken for the direct hedge"))
-    inverse = {s.candidate.name for scores in by_asset.values() for s in scores if s.candidate.route is Route.INVERSE}
-    if inverse:
-        cause = f"{', '.join(sorted(inverse))}: {UNPLANNED}"
-        found.append(Finding(Trouble.NOTE, "inverse contracts", cause, "linear contracts take their place"))
+    found += [finding for a in desk.risky for finding in _locked_out(a, by_asset[a.asset])]
     for asset, scores in sorted(by_asset.items()):
         if not any(score.usable for score in scores):
             found.append(Finding(Trouble.NAKED, asset, "no candidate can be used", "it stays uncovered"))
@@ -250,3 +248,14 @@ def _findings(desk: _Desk, by_asset: Mapping[str, tuple[CandidateScore, ...]]) -
             cause = "no usable contract of its own"
             found.append(Finding(Trouble.DEGRADED, asset, cause, "a proxy covers part of its risk"))
     return tuple(found)
+
+
+def _locked_out(asset: AssetExposure, scores: Sequence[CandidateScore]) -> tuple[Finding, ...]:
+    """That a coin's inverse contracts cannot be used because it is locked."""
+    kept = sorted(s.candidate.name for s in scores if s.candidate.route is Route.INVERSE and not s.usable)
+    if not kept or asset.sellable >= asset.quantity:
+        return ()
+    locked = 1.0 - to_float(asset.sellable) / to_float(asset.quantity)
+    cause = f"{locked:.0%} of the {asset.asset} held is locked, and locked coins cannot be posted behind "
+    cure = "contracts with cash as collateral take their place"
+    return (Finding(Trouble.NOTE, f"inverse {asset.asset}", cause + ", ".join(kept), cure),)

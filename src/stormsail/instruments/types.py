@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -62,9 +63,10 @@ class CandidateScore:
         cost: Fees and slippage, both ways.
         capacity: Notional that can be shorted within the volume share, in quote currency.
         venue_cap: Notional that the venue's cap leaves room for, in quote currency.
-        score: ``risk_removed * min(1, room / need) + carry - cost``.
+        score: ``risk_removed * min(1, room / need) + carry - cost``, with the least of the three as room.
         usable: Whether it may be used at all.
         reason: Why it stands where it stands, in one line.
+        coins: Notional that the unlocked coins can back, in quote currency; ``inf`` where cash is the collateral.
     """
 
     target: str
@@ -78,6 +80,7 @@ class CandidateScore:
     score: float
     usable: bool
     reason: str
+    coins: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ below maintenance at the *highs* of a bar, all shorts at their highs together, w
 isolated margin every short is an account of its own. An account that is liquidated loses what is left of its collateral
 and its shorts; nothing is topped up or re-hedged.
 
-An inverse short of ``N`` entered at ``P0`` gains ``N (1 / p - 1 / P0)`` coins, and its funding is paid in coins; both are
-worth what a coin is worth at the time. The coins behind it are part of the holding and lie in the spot path: they are
-counted there, and taken off only where a liquidation loses them.
+An inverse short of ``N`` entered at ``P0`` gains ``N (1 / p - 1 / P0)`` coins, and its funding is paid in coins; both
+are worth the contract's price at the time. The coins behind it are part of the holding and lie in the spot path: they
+are counted there, and taken off only where a liquidation loses them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stormsail.core import Finding, Trouble, Unavailable, UnavailableError, to_float
+from stormsail.core import times as times_exact
 from stormsail.margin.rules import Basis, rule_for
 from stormsail.margin.types import MarginMode, TierTable
 from stormsail.market.load import load_bars
@@ -130,7 +131,7 @@ class _Account:
 
     Attributes:
         name: What is reported if it is liquidated: the venue, or the one contract of an isolated short.
-        collateral: Posted; for an inverse short its coins at today's price.
+        collateral: Posted; for an inverse short its coins at the price of entry.
         entry_notional: Shape (n,).
         close, high: Prices.
         needed: Maintenance margin at the highs, shape (T,).
@@ -177,6 +178,10 @@ def _accounts(
     rule, _ = rule_for(margin.venue, _moment(times[0]).date())
     alone = margin.mode is MarginMode.ISOLATED
     posted = {p.contract: p.collateral for p in margin.positions}
+    for order in orders:
+        coins = next(p.coins for p in margin.positions if p.contract == order.contract.id)
+        if coins is not None:
+            posted[order.contract.id] = times_exact(coins.quantity, order.price)
     for together in [[order] for order in orders] if alone else [list(orders)]:
         closes, highs = np.ones((len(times), len(together))), np.ones((len(times), len(together)))
         cash, needed = np.zeros(len(times)), np.zeros(len(times))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 
-from stormsail.core import Finding, Unavailable, ceil_to, floor_to, from_float, plus, to_float
+from stormsail.core import Finding, Unavailable, ceil_to, floor_to, from_float, plus, times, to_float
+from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.margin.account import Position, common_rise
 from stormsail.margin.fan import rise_fan
 from stormsail.margin.rules import Basis, liquidation, rule_for
@@ -19,7 +20,7 @@ from stormsail.plan.collateral import joint_moves
 from stormsail.plan.desk import Desk
 from stormsail.plan.settle import Settled
 from stormsail.plan.terms import Terms
-from stormsail.plan.types import Fan, PositionMargin, VenueMargin, weakest
+from stormsail.plan.types import Fan, PositionMargin, PostedCoins, VenueMargin, weakest
 
 CENT = Decimal("0.01")
 FAN_SPAN = timedelta(days=7)
@@ -28,7 +29,7 @@ FAN_SPAN = timedelta(days=7)
 def venue_margins(
     desk: Desk, book: Settled, mode: MarginMode, day: date
 ) -> tuple[tuple[VenueMargin, ...], tuple[Finding, ...]]:
-    """One account per venue that holds a short.
+    """One cash account per venue with a linear short, and one of coins for each coin that backs inverse shorts there.
 
     Args:
         desk: What was on the table.
@@ -39,12 +40,14 @@ def venue_margins(
     margins: list[VenueMargin] = []
     findings: list[Finding] = []
     for venue in desk.venues:
-        rows = [int(i) for i in np.flatnonzero(desk.at_venue(venue) * (book.lots > 0))]
-        if not rows:
-            continue
-        margin, found = _account(desk, book, mode, venue, rows, day)
-        margins.append(margin)
-        findings += found
+        short = [int(i) for i in np.flatnonzero(desk.at_venue(venue) * (book.lots > 0))]
+        if rows := [i for i in short if desk.backing[i] is None]:
+            margin, found = _account(desk, book, mode, venue, rows, day)
+            margins.append(margin)
+            findings += found
+        for coin in desk.backed:
+            if rows := [i for i in short if desk.backing[i] is not None and desk.terms[i].contract.base == coin]:
+                margins.append(_coin_account(desk, book, venue, coin, rows, day))
     return tuple(margins), tuple(dict.fromkeys(findings))
 
 
@@ -83,6 +86,50 @@ def _account(
     return margin, list(found)
 
 
+def _coin_account(desk: Desk, book: Settled, venue: str, coin: str, rows: Sequence[int], day: date) -> VenueMargin:
+    """The inverse shorts of one coin at one venue, each isolated with its own coins."""
+    positions = tuple(_backed_position(desk, book, i, day) for i in rows)
+    posted = plus(p.coins.quantity for p in positions if p.coins is not None)
+    first = weakest(positions)
+    return VenueMargin(
+        venue=venue,
+        mode=MarginMode.ISOLATED,
+        notional=plus(book.steps[i].notional(int(book.lots[i])) for i in rows),
+        collateral=plus(p.collateral for p in positions),
+        cap=from_float(round(desk.caps[venue], 2)),
+        rise=first.rise,
+        requirement=first.requirement,
+        positions=positions,
+        coins=PostedCoins(coin, posted, from_float(desk.prices[coin])),
+    )
+
+
+def _backed_position(desk: Desk, book: Settled, i: int, day: date) -> PositionMargin:
+    """One inverse short with its coins; it is judged by what the fee of opening leaves of them."""
+    terms, step, own = desk.terms[i], book.steps[i], desk.backing[i]
+    if own is None:
+        raise ValueError(f"{terms.contract.id} is not backed by coins")
+    lots = int(book.lots[i])
+    notional, coin = step.notional(lots), from_float(desk.prices[terms.contract.base])
+    posted = PostedCoins(terms.contract.base, own.coins(notional, step.price), coin)
+    with localcontext(MONEY_CONTEXT):
+        short = notional / step.price
+        left = posted.quantity - short * terms.contract.taker_fee
+        needed = maintenance(short, terms.table) * coin
+    end, _ = liquidation(terms.contract, -step.quantity(lots), step.price, left, terms.table, day)
+    return PositionMargin(
+        contract=terms.contract.id,
+        collateral=posted.value,
+        initial=initial(times(short, coin), Decimal(1), terms.table),
+        maintenance=needed,
+        liquidation=end,
+        rise=to_float(end.price / step.price - 1) if isinstance(end, Liquidation) else math.inf,
+        requirement=book.alone[i],
+        table=terms.table,
+        coins=posted,
+    )
+
+
 def _position(
     terms: Terms,
     quantity: Decimal,
@@ -109,10 +156,12 @@ def _position(
 
 def fans(desk: Desk, book: Settled, margins: Sequence[VenueMargin]) -> dict[str, Fan]:
     """How high each venue's book may rise over a week, beside the rise that liquidates it; under isolated margin its
-    weakest short, by contract."""
+    weakest short, by contract. Shorts backed by coins have none: no rise liquidates them."""
     found: dict[str, Fan] = {}
     for margin in margins:
-        rows = np.flatnonzero(desk.at_venue(margin.venue) * (book.lots > 0))
+        if margin.coins is not None:
+            continue
+        rows = np.flatnonzero([t.contract.id in margin.contracts for t in desk.terms])
         name = margin.venue
         if margin.mode is MarginMode.ISOLATED:
             name = margin.weakest.contract

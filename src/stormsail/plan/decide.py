@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
 
 from stormsail.audit import Tolerance
-from stormsail.core import Finding, Portfolio, Tenor, Trouble, to_float
+from stormsail.core import Finding, Portfolio, Tenor, Trouble, plus, to_float
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import MarginMode
 from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.accounts import fans, venue_margins
+from stormsail.plan.coin_failures import CoinStake
 from stormsail.plan.cost import total_cost
 from stormsail.plan.coverage import coverage_rows, split_cover
 from stormsail.plan.desk import Desk
@@ -32,7 +34,7 @@ from stormsail.plan.survey import Progress, Survey
 from stormsail.plan.tails import per_coin
 from stormsail.plan.tenor import ends_within, roll_findings
 from stormsail.plan.terms import Terms
-from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, VenueMargin
+from stormsail.plan.types import Cost, FailureMode, HedgePlan, Insurance, PostedCoins, VenueMargin
 
 
 def make_plan(
@@ -171,11 +173,17 @@ def _insured(
 
 
 def _stakes(desk: Desk, book: Settled, margins: tuple[VenueMargin, ...]) -> list[tuple[FloatArray, float]]:
-    """Value short of each coin and the collateral that is lost with it: by account, or by short where isolated."""
+    """Value short of each coin and the collateral that is lost with it: by account, or by short where isolated.
+
+    What is lost above the coins behind an inverse short has no end either: the coins rise with it.
+    """
     found = []
     for margin in margins:
+        if margin.coins is not None:
+            found.append((desk.short(book.worth * desk.of(margin.contracts)), math.inf))
+            continue
         if margin.mode is MarginMode.CROSS:
-            short = desk.short(book.worth * desk.at_venue(margin.venue))
+            short = desk.short(book.worth * desk.of(margin.contracts))
             found.append((short, to_float(margin.collateral)))
             continue
         posted = {p.contract: to_float(p.collateral) for p in margin.positions}
@@ -211,23 +219,10 @@ def _failures(
         value=desk.value,
         survive=desk.tolerance.survive,
     )
-    per_contract = desk.fall @ desk.mapping * book.worth
-    lies = [
-        AtVenue(
-            m.venue,
-            to_float(m.collateral),
-            to_float(m.cap),
-            to_float(m.notional),
-            float(per_contract @ desk.at_venue(m.venue)),
-            tuple(Stake(s.contract, to_float(s.collateral), s.rise) for s in m.positions)
-            if m.mode is MarginMode.ISOLATED
-            else (Stake("", to_float(m.collateral), m.rise),),
-        )
-        for m in margins
-    ]
+    there = dict.fromkeys(m.venue for m in margins)
     return failure_modes(
         storm,
-        lies,
+        [_at_venue(desk, book, [m for m in margins if m.venue == venue]) for venue in there],
         ending=[
             Ending(t.contract.id, t.contract.expiry, float(worth), float(pays))
             for t, worth, pays in zip(desk.terms, book.worth, desk.fall @ desk.mapping * book.worth, strict=True)
@@ -236,6 +231,39 @@ def _failures(
         funding_at_cap=_at_cap(desk.terms, book.worth, desk.tolerance.horizon),
         horizon=desk.tolerance.horizon,
         chance=desk.tolerance.liquidation_chance,
+    )
+
+
+def _at_venue(desk: Desk, book: Settled, margins: Sequence[VenueMargin]) -> AtVenue:
+    """Everything that lies at one venue, from its accounts."""
+    gains = desk.fall @ desk.mapping * book.worth
+    cash = [m for m in margins if m.coins is None]
+    return AtVenue(
+        margins[0].venue,
+        to_float(plus(m.cash for m in margins)),
+        to_float(margins[0].cap),
+        to_float(plus(m.notional for m in margins)),
+        float(sum(gains @ desk.of(m.contracts) for m in margins)),
+        tuple(stake for m in cash for stake in _lost_together(m)),
+        tuple(_coin_stake(desk, book, m, m.coins) for m in margins if m.coins is not None),
+    )
+
+
+def _lost_together(margin: VenueMargin) -> tuple[Stake, ...]:
+    if margin.mode is MarginMode.ISOLATED:
+        return tuple(Stake(s.contract, to_float(s.collateral), s.rise) for s in margin.positions)
+    return (Stake("", to_float(margin.collateral), margin.rise),)
+
+
+def _coin_stake(desk: Desk, book: Settled, margin: VenueMargin, coins: PostedCoins) -> CoinStake:
+    value, mine = to_float(margin.collateral), book.worth * desk.of(margin.contracts)
+    return CoinStake(
+        coins.asset,
+        to_float(coins.quantity),
+        value,
+        value * (1.0 - float(desk.fall[desk.coins.index(coins.asset)])),
+        to_float(margin.notional),
+        _at_cap(desk.terms, mine, desk.tolerance.horizon),
     )
 
 

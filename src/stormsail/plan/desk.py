@@ -6,19 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
+from stormsail.instruments.backing import STEP, Backing, backing_of, is_inverse
 from stormsail.instruments.candidates import MAJORS
 from stormsail.instruments.offers import round_trip
 from stormsail.instruments.types import Route
+from stormsail.instruments.universe import day_of
+from stormsail.plan.counted import counted_carry
 from stormsail.plan.problem import FactorCovariance, FloatArray, Problem, build_limits
 from stormsail.plan.survey import Survey
 from stormsail.plan.tails import falls
-from stormsail.plan.terms import Terms, usable
+from stormsail.plan.terms import Terms, merged, usable
 
 IN_PLAY = 60
 """Most contracts in the programme; assets beyond are protected by proxies."""
@@ -43,6 +47,8 @@ class Reach:
         member: Contracts on coins of the basket, which may stand for what has too little of its own, shape (n,).
         members: Coins in the basket.
         volume: Most within the share of a day's volume, shape (n,); NaN is *unavailable*.
+        inverse: Contracts backed by coins, shape (n,). They do not count as room that a coin has of its own, so that
+            having them never takes room from another contract.
     """
 
     at: NDArray[np.int64]
@@ -50,6 +56,7 @@ class Reach:
     member: NDArray[np.bool_]
     members: int
     volume: FloatArray
+    inverse: NDArray[np.bool_]
 
     def capacity(self, wanted: FloatArray) -> FloatArray:
         """Most that may be short of each contract, shape (n,).
@@ -61,7 +68,7 @@ class Reach:
         own = wanted[self.at]
         room = np.where(np.isnan(self.volume), np.where(self.major, total, own), self.volume)
         direct = np.zeros(len(wanted))
-        np.add.at(direct, self.at, room)
+        np.add.at(direct, self.at, np.where(self.inverse, 0.0, room))
         missing = float(np.maximum(wanted - direct, 0.0).sum())
         needed = missing > MISSING * total and self.members > 0
         share = missing / max(0.5 * self.members, 1.0) if needed else 0.0
@@ -88,6 +95,10 @@ class Desk:
         capacity: Most that may be short of each, shape (n,).
         carry, cost: Per unit over the horizon, shape (n,).
         caps: Most collateral that may be posted at each venue, in currency.
+        backing: What stands behind each inverse short; ``None`` for contracts with cash as collateral, length n.
+        posted: Value of the coins posted per unit of short, shape (n,); 0 for contracts with cash as collateral.
+        unlocked: Coins that may be posted, by coin, exactly.
+        prices: What one coin is worth in the portfolio's currency, by coin.
     """
 
     tolerance: Tolerance
@@ -107,6 +118,10 @@ class Desk:
     carry: FloatArray
     cost: FloatArray
     caps: Mapping[str, float]
+    backing: tuple[Backing | None, ...]
+    posted: FloatArray
+    unlocked: Mapping[str, Decimal]
+    prices: Mapping[str, float]
 
     @property
     def mapping(self) -> FloatArray:
@@ -124,15 +139,52 @@ class Desk:
     def cash(self) -> float:
         """Collateral there is, less a cent for each venue: what is posted is rounded up to cents."""
         given = self.tolerance.collateral
-        return math.inf if given is None else max(to_float(given) - _CENT * len(self.venues), 0.0)
+        posting = {t.contract.venue for t, own in zip(self.terms, self.backing, strict=True) if own is None}
+        return math.inf if given is None else max(to_float(given) - _CENT * len(posting), 0.0)
 
-    def cap(self, venue: str) -> float:
-        """Most collateral that may be posted at a venue, less a cent."""
-        return max(self.caps[venue] - _CENT, 0.0)
+    def cap(self, venue: str, value: float | None = None) -> float:
+        """Most collateral that may be posted at a venue, less a cent for each account there.
+
+        Args:
+            venue: Its key.
+            value: Of the portfolio, of which the cap is a share; that of the decision if not given.
+        """
+        accounts = 1 + int(((self.posted > 0) * self.at_venue(venue)).sum())
+        grown = 1.0 if value is None else value / self.value
+        return max(self.caps[venue] * grown - _CENT * accounts, 0.0)
+
+    @property
+    def backed(self) -> tuple[str, ...]:
+        """Coins behind inverse contracts in play, sorted."""
+        return tuple(sorted({t.contract.base for t, own in zip(self.terms, self.backing, strict=True) if own}))
+
+    def cash_rates(self, rates: FloatArray) -> FloatArray:
+        """Collateral rates in cash: 0 where coins are posted, shape (n,)."""
+        return np.where(self.posted > 0, 0.0, rates)
+
+    def on(self, coin: str) -> FloatArray:
+        """Which contracts are on a coin, 0 or 1, shape (n,)."""
+        return np.array([float(t.contract.base == coin) for t in self.terms])
+
+    def free(self, coin: str, factor: float = 1.0) -> float:
+        """Value of a coin that may be posted, less a cent and a step of rounding for each contract it backs.
+
+        Args:
+            coin: Which.
+            factor: New price of the coin over that of the decision.
+        """
+        price = self.prices[coin] * factor
+        accounts = int(((self.posted > 0) * self.on(coin)).sum())
+        return max(to_float(self.unlocked[coin]) * price - accounts * (_CENT + to_float(STEP) * price), 0.0)
 
     def at_venue(self, venue: str) -> FloatArray:
         """Which contracts trade there, 0 or 1, shape (n,)."""
         return np.array([float(t.contract.venue == venue) for t in self.terms])
+
+    def of(self, contracts: Sequence[str]) -> FloatArray:
+        """Which contracts are among those ids, 0 or 1, shape (n,)."""
+        wanted = frozenset(contracts)
+        return np.array([float(t.contract.id in wanted) for t in self.terms])
 
     def short(self, notionals: FloatArray) -> FloatArray:
         """Value short of each coin, shape (K,)."""
@@ -142,11 +194,11 @@ class Desk:
         """The programme with these collateral rates.
 
         Args:
-            rates: Collateral per unit of short, shape (n,).
+            rates: Cash collateral per unit of short, shape (n,); of no meaning where coins are posted.
             allowed: Most that may be short of each contract, shape (n,).
             previous: What is short already.
         """
-        wish, mapping = self.tolerance, self.mapping
+        wish, mapping, cash = self.tolerance, self.mapping, self.cash_rates(rates)
         floor = -math.inf
         if wish.floor is not None:
             floor = to_float(wish.floor) - (self.value - float(self.fall @ self.held))
@@ -154,10 +206,13 @@ class Desk:
             len(self.terms),
             names=tuple(t.contract.id for t in self.terms),
             capacity=allowed,
-            cash_rate=rates,
+            cash_rate=cash,
             collateral=self.cash,
+            coins=self.backed,
+            coin_rate=np.array([self.posted * self.on(coin) for coin in self.backed]),
+            coin_free=np.array([self.free(coin) for coin in self.backed]),
             venues=self.venues,
-            venue_rate=np.array([rates * self.at_venue(v) for v in self.venues]),
+            venue_rate=np.array([(cash + self.posted) * self.at_venue(v) for v in self.venues]),
             venue_cap=np.array([self.cap(v) for v in self.venues]),
             running_cost=self.cost - self.carry,
             budget=math.inf if wish.budget is None else to_float(wish.budget),
@@ -182,8 +237,8 @@ class Desk:
 
 
 def in_play(survey: Survey) -> tuple[Contract, ...]:
-    """Usable linear contracts: BTC's and ETH's (dated ones too), the basket's, direct ones by falling value held; none
-    where no coin is held that could fall."""
+    """Usable contracts: BTC's and ETH's (dated ones too), the basket's, direct ones by falling value held; beside
+    these every inverse contract that unlocked coins can back; none where no coin is held that could fall."""
     if survey.exposure.risky_value <= 0:
         return ()
     ranked = survey.shortlist
@@ -194,17 +249,31 @@ def in_play(survey: Survey) -> tuple[Contract, ...]:
     for row in rows:
         for leg in row.candidate.legs if row.usable else ():
             contract = leg.contract
-            if not usable(contract) or contract.base not in survey.coins:
+            if not usable(contract) or is_inverse(contract) or contract.base not in survey.coins:
                 continue
             rank = 0 if contract.base in MAJORS else 2 if row.candidate.route is Route.BASKET else 1
             key = (rank, -value.get(contract.base, 0.0), contract.id)
             if contract.id not in first or key < first[contract.id]:
                 first[contract.id], found[contract.id] = key, contract
     for contract in survey.contracts:
-        if contract.base in MAJORS and contract.tenor is Tenor.DATED and usable(contract):
+        dated = contract.base in MAJORS and contract.tenor is Tenor.DATED
+        if dated and usable(contract) and not is_inverse(contract):
             found[contract.id], first[contract.id] = contract, (0, 0.0, contract.id)
     order = sorted(found, key=lambda cid: first[cid])[:IN_PLAY]
-    return tuple(sorted(found[cid] for cid in order))
+    return tuple(sorted((*(found[cid] for cid in order), *_backed(survey))))
+
+
+def _backed(survey: Survey) -> tuple[Contract, ...]:
+    """Inverse contracts on coins of which some can be posted; those that the shortlist refuses are left out."""
+    unlocked = {a.asset for a in survey.exposure.assets if a.sellable > 0 and not a.is_cash}
+    refused = {
+        row.candidate.name
+        for rows in survey.shortlist.by_asset.values()
+        for row in rows
+        if row.candidate.route is Route.INVERSE and not row.usable
+    }
+    fit = [c for c in survey.contracts if is_inverse(c) and c.base in unlocked and c.base in survey.coins]
+    return tuple(c for c in fit if c.id not in refused)
 
 
 def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tuple[Desk, tuple[Finding, ...]]:
@@ -225,12 +294,19 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     fall, market_fall = falls(held, survey.tail, tolerance.survive)
     at = tuple(coins.index(t.contract.base) for t in terms)
     reach, findings = _reach(survey, terms, tolerance, at)
+    carry, unknown = counted_carry([(t.contract, t.carry) for t in terms])
     capacity = reach.capacity(wanted)
     total = float(wanted.sum())
     cost = np.array(
         [round_trip(t.contract, t.slippage(min(most, total))) for t, most in zip(terms, capacity, strict=True)]
     )
     value = survey.exposure.value
+    prices = {a.asset: a.price for a in survey.exposure.assets}
+    day = day_of(survey.view.as_of)
+    backing = tuple(
+        backing_of(t.contract, t.funding_cap, tolerance.horizon, day, t.table) if is_inverse(t.contract) else None
+        for t in terms
+    )
     return Desk(
         tolerance=tolerance,
         value=value,
@@ -246,10 +322,19 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
         at=at,
         reach=reach,
         capacity=capacity,
-        carry=np.array([t.expected_carry() for t in terms]),
+        carry=carry,
         cost=cost,
         caps={venue: score.cap * value for venue, score in survey.scores.items()},
-    ), findings
+        backing=backing,
+        posted=np.array(
+            [
+                0.0 if own is None else to_float(own.rate) * prices[t.contract.base] / to_float(t.price)
+                for t, own in zip(terms, backing, strict=True)
+            ]
+        ),
+        unlocked={a.asset: a.sellable for a in survey.exposure.assets},
+        prices=prices,
+    ), (*findings, *merged(unknown))
 
 
 def _reach(
@@ -271,6 +356,7 @@ def _reach(
         member=np.array([t.contract.base in basket for t in terms], dtype=bool),
         members=len(basket),
         volume=volume,
+        inverse=np.array([is_inverse(t.contract) for t in terms], dtype=bool),
     ), tuple(findings)
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 
 from stormsail.core import Unavailable, format_span
+from stormsail.plan.coin_failures import CoinStake, coin_failures, posted_words
 from stormsail.plan.ending import Ending, not_rolled
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.types import FailureMode
@@ -64,11 +65,13 @@ class AtVenue:
 
     Attributes:
         venue: Its key.
-        collateral: Posted there.
+        collateral: Cash posted there.
         cap: Most collateral that may be posted there.
-        notional: Short there.
+        notional: Short there, with cash or coins behind it.
         profit: Open profit after the fall.
-        stakes: What is liquidated together: the account under cross margin, each short under isolated margin.
+        stakes: What is liquidated together: the account under cross margin, each short under isolated margin;
+            not the shorts that are backed by coins, which no rise liquidates.
+        coins: What is posted there in coins.
     """
 
     venue: str
@@ -77,6 +80,12 @@ class AtVenue:
     notional: float
     profit: float
     stakes: tuple[Stake, ...]
+    coins: tuple[CoinStake, ...] = ()
+
+    @property
+    def lost(self) -> float:
+        """What is gone with the venue after the fall: cash, coins at what they are worth then, and open profit."""
+        return self.collateral + sum(c.left for c in self.coins) + max(self.profit, 0.0)
 
 
 def failure_modes(
@@ -109,10 +118,11 @@ def failure_modes(
         modes += [
             _deleveraging(storm, venues),
             _venue_failure(venues, storm.value),
-            _squeeze(venues, chance),
             _funding(funding_at_cap, horizon),
-            _depeg(venues),
+            *coin_failures([c for v in venues for c in v.coins], horizon),
         ]
+        if any(v.stakes for v in venues):
+            modes += [_squeeze(venues, chance), _depeg(venues)]
     if ending:
         modes.append(not_rolled(ending, storm.survive))
     return tuple(sorted(modes, key=lambda m: (isinstance(m.loss, Unavailable), -_loss(m), m.name)))
@@ -166,8 +176,9 @@ def _beta_shift(storm: Storm) -> FailureMode:
 
 def _deleveraging(storm: Storm, venues: Sequence[AtVenue]) -> FailureMode:
     gain = float(storm.short @ storm.fall)
-    cash, notional = sum(v.collateral for v in venues), sum(v.notional for v in venues)
-    leverage = notional / cash if cash > 0 else np.inf
+    behind = sum(v.collateral + sum(c.value for c in v.coins) for v in venues)
+    notional = sum(v.notional for v in venues)
+    leverage = notional / behind if behind > 0 else np.inf
     return FailureMode(
         "auto-deleveraging",
         f"In the fall the shorts gain {gain:,.0f}; a venue may close winning shorts against losing longs. At "
@@ -178,13 +189,18 @@ def _deleveraging(storm: Storm, venues: Sequence[AtVenue]) -> FailureMode:
 
 
 def _venue_failure(venues: Sequence[AtVenue], value: float) -> FailureMode:
-    worst = max(venues, key=lambda v: (v.collateral + max(v.profit, 0.0), v.venue))
-    loss = worst.collateral + max(worst.profit, 0.0)
+    worst = max(venues, key=lambda v: (v.lost, v.venue))
+    loss = worst.lost
+    posted = f"{worst.collateral:,.0f} of collateral"
+    if worst.coins:
+        left = sum(c.left for c in worst.coins)
+        cash = f"{posted} in cash, " if worst.collateral > 0 else ""
+        posted = f"{cash}{posted_words(worst.coins)} worth {left:,.0f} by then"
     above = loss - worst.cap
     excess = f"; {above:,.0f} above its cap of {worst.cap:,.0f} unless profit is drawn off" if above > 0 else ""
     return FailureMode(
         "venue failure",
-        f"If {worst.venue} fails after the fall, {worst.collateral:,.0f} of collateral and {worst.profit:,.0f} of open "
+        f"If {worst.venue} fails after the fall, {posted} and {worst.profit:,.0f} of open "
         f"profit are gone, and the coins are naked. That is {loss / value:.0%} of the portfolio{excess}.",
         loss,
         "The cap limits the collateral sent there, not the profit that grows there: draw profit off as it comes.",

@@ -17,6 +17,7 @@ from stormsail.plan.problem import FloatArray, Limit, Limits
 _CURES = {
     Limit.CAPACITY: "allow a larger volume_share or more venues",
     Limit.COLLATERAL: "raise collateral by {:,.0f}",
+    Limit.COINS: "hold more unlocked coins",
     Limit.VENUE: "allow more venues",
     Limit.BUDGET: "raise the budget by {:,.0f}",
     Limit.DELTA: "raise coverage or max_net_delta",

@@ -16,7 +16,7 @@ from stormsail.plan.tenor import rolls_of
 from stormsail.plan.types import Order
 
 _PRICE_OF_NOTHING = 1e-7
-_LOOSER = {Limit.COLLATERAL: "more collateral", Limit.BUDGET: "more budget"}
+_LOOSER = {Limit.COLLATERAL: "more collateral", Limit.BUDGET: "more budget", Limit.COINS: "more that may be posted"}
 WHOLE = "portfolio"
 
 
@@ -87,7 +87,7 @@ def binding_limits(desk: Desk, book: Settled) -> tuple[str, ...]:
         if group is Limit.COLLATERAL:
             used[row] = sum(book.need.values())
         elif group is Limit.VENUE:
-            used[row] = book.need[name]
+            used[row] = book.need[name] + book.coins[name]
         told = name if group.value == name else f"{group.value} {name}"
         found.append(f"{told}: {used[row]:,.0f} of {limits.bounds[row]:,.0f}; {_worth(group, price)}")
     return _without_shadow(desk, book) + tuple(found)
@@ -100,7 +100,7 @@ def _without_shadow(desk: Desk, book: Settled) -> tuple[str, ...]:
     if not desk.terms:
         where = ", ".join(desk.tolerance.venues) or "any venue that may be used"
         return (f"venues: no usable contract at {where}: none is known, or its smallest order is too large",)
-    if desk.cash <= 0:
+    if desk.cash <= 0 and not desk.backed:
         return (f"collateral: 0 of {desk.tolerance.collateral:,.0f}; without cash nothing can be shorted",)
     if not (book.lots > 0).any() and (desk.capacity > 0).any():
         least = min(to_float(s.lot_value) * s.least for s in book.steps)

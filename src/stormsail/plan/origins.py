@@ -40,7 +40,13 @@ def origins(survey: Survey, desk: Desk, book: Settled, priced: Mapping[str, str]
         found[f"orders.{cid}.price"] = f"last close of {terms.info.key}"
         found[f"orders.{cid}.contract"] = terms.contract.origin or "venue metadata"
         found[f"orders.{cid}.carry"] = terms.carry_origin or "unavailable"
-        found[f"margins.{cid}.requirement"] = f"bars of {terms.deep.key}, {terms.moves.window}"
+        own = desk.backing[i]
+        found[f"margins.{cid}.requirement"] = (
+            f"bars of {terms.deep.key}, {terms.moves.window}"
+            if own is None
+            else f"coins short times {own.rate:f}: 1, fees {own.fees:f}, funding at its cap {own.funding:f}, "
+            f"maintenance {own.maintenance:f}"
+        )
         found[f"margins.{cid}.maintenance"] = terms.table.source
     return dict(sorted(found.items()))
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from stormsail.audit import Tolerance
 from stormsail.core import Finding, Portfolio, Unavailable
+from stormsail.instruments.backing import is_inverse
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import Promise
@@ -70,8 +71,12 @@ def prepare(
     day = day_of(view.as_of)
     spot = {a.asset: a.price for a in known.exposure.assets} | _proxy_prices(known)
     terms, found_terms = contract_terms(view, known.lookup, in_play(known), venues, spot, tolerance.horizon, day)
-    advice = tenor_advice(tuple(terms.values()), tolerance, view.as_of, tolerance.coverage * known.exposure.risky_value)
-    desk, found_desk = lay_out(known, tolerance, follow(tuple(terms.values()), advice))
+    linear = tuple(t for t in terms.values() if not is_inverse(t.contract))
+    advice = tenor_advice(linear, tolerance, view.as_of, tolerance.coverage * known.exposure.risky_value)
+    # the advice weighs funding against basis; that a short needs no cash and cannot be liquidated is beside it
+    kept = {t.contract.id for t in follow(linear, advice)}
+    played = [t for t in terms.values() if is_inverse(t.contract) or t.contract.id in kept]
+    desk, found_desk = lay_out(known, tolerance, played)
     keeper = Keeper(Promise(tolerance.liquidation_chance, MONTH, tolerance.top_up, tolerance.survive))
     return Prepared(known, advice, desk, keeper, (*found_terms, *found_desk))
 

@@ -5,9 +5,9 @@ coins by ``B`` (K, n), the plan minimises
 
     0.5 * (lam / V) * [(c w - B h)' Sigma (c w - B h) + h' diag(u) h] - carry' h + cost' |h - h_prev|
 
-subject to ``A h <= b``: capacity, collateral, venue caps, budget, net delta and floor, one row each. ``Sigma`` is
-``L F L' + diag(d)``. Everything is in the portfolio's currency; carry and cost are fractions of notional over the
-horizon, and ``Sigma``, ``u`` are variances of returns over the horizon.
+subject to ``A h <= b``: capacity, collateral, unlocked coins, venue caps, budget, net delta and floor, one row each.
+``Sigma`` is ``L F L' + diag(d)``. Everything is in the portfolio's currency; carry and cost are fractions of notional
+over the horizon, and ``Sigma``, ``u`` are variances of returns over the horizon.
 
 Source: Markowitz (1952) mean-variance with the futures of Johnson (1960) and Ederington (1979); transaction costs as
 in Boyd et al., "Multi-Period Trading via Convex Optimization" (2017), section 4.
@@ -65,6 +65,7 @@ class Limit(StrEnum):
 
     CAPACITY = "capacity"
     COLLATERAL = "collateral"
+    COINS = "unlocked coins"
     VENUE = "venue cap"
     BUDGET = "budget"
     DELTA = "net delta"
@@ -160,6 +161,9 @@ def build_limits(
     names: tuple[str, ...],
     cash_rate: FloatArray | None = None,
     collateral: float = math.inf,
+    coins: tuple[str, ...] = (),
+    coin_rate: FloatArray | None = None,
+    coin_free: FloatArray | None = None,
     venues: tuple[str, ...] = (),
     venue_rate: FloatArray | None = None,
     venue_cap: FloatArray | None = None,
@@ -178,6 +182,9 @@ def build_limits(
         names: Contract ids, length n.
         cash_rate: Collateral per unit of short, shape (n,).
         collateral: Cash there is.
+        coins: Names of the coins that back inverse shorts, length m.
+        coin_rate: Value of each coin posted per unit of short, shape (m, n); 0 for all but its own inverse contracts.
+        coin_free: Value of each coin that may be posted, shape (m,).
         venues: Venue keys, length v.
         venue_rate: Collateral per unit of short at each venue, shape (v, n); 0 where a contract trades elsewhere.
         venue_cap: Most collateral that may be posted at each venue, shape (v,).
@@ -204,6 +211,9 @@ def build_limits(
     for i, label in enumerate(names):
         add(Limit.CAPACITY, label, unit[i], capacity[i])
     add(Limit.COLLATERAL, "collateral", cash_rate, collateral)
+    if coin_rate is not None and coin_free is not None:
+        for k, coin in enumerate(coins):
+            add(Limit.COINS, coin, coin_rate[k], coin_free[k])
     if venue_rate is not None and venue_cap is not None:
         for v, venue in enumerate(venues):
             add(Limit.VENUE, venue, venue_rate[v], venue_cap[v])

@@ -12,7 +12,7 @@ that anew, and judges the collateral of the new book by its own history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, InputError, NumericalError, Portfolio, ceil_to, times, to_float
+from stormsail.instruments.backing import is_inverse
 from stormsail.instruments.types import VenueRecord
 from stormsail.margin.types import MarginMode
 from stormsail.market.source import MarketView
@@ -61,7 +62,8 @@ class Replanned:
         notionals: Of every contract in play, shape (n,).
         held, wanted: Value held and to be protected of each coin, shape (K,).
         direct, proxy: Protected by contracts on the coin itself, and by proxies at its beta, shape (K,).
-        need: Collateral by venue, at the rates of the last whole decision; within cash and the venues' caps.
+        need: Cash collateral by venue, at the rates of the last whole decision; within cash and the venues' caps.
+        coins: Coins to post behind each inverse short, by contract id; within those that are unlocked.
     """
 
     orders: tuple[Target, ...]
@@ -71,6 +73,7 @@ class Replanned:
     direct: FloatArray
     proxy: FloatArray
     need: Mapping[str, float]
+    coins: Mapping[str, Decimal]
 
     @property
     def coverage(self) -> float:
@@ -87,7 +90,8 @@ class _Grid:
         self.at = np.array(desk.at, dtype=np.int64)
         self.last = np.array([to_float(s.price) for s in book.steps])
         self.tick = np.array([to_float(c.tick) for c in self.contracts])
-        # worth of one lot at a price of one tick, exactly and as a float
+        # worth of one lot at a price of one tick, exactly and as a float; that of an inverse contract at any price
+        self.fixed = np.array([is_inverse(c) for c in self.contracts], dtype=bool)
         self.exact = tuple(c.notional(c.lot, c.tick) for c in self.contracts)
         self.unit = np.array([to_float(x) for x in self.exact])
         self._wanted: dict[Decimal, IntArray] = {}
@@ -96,6 +100,14 @@ class _Grid:
         """Price of each contract in ticks when its coin's price is multiplied by its factor, at least one."""
         ticks: FloatArray = np.maximum(np.rint(self.last * factors[self.at] / self.tick), 1.0)
         return ticks.astype(np.int64)
+
+    def lots(self, ticks: IntArray) -> FloatArray:
+        """Worth of one lot of each contract, shape (n,)."""
+        return self.unit * np.where(self.fixed, 1, ticks)
+
+    def drift(self, factors: FloatArray, ticks: IntArray) -> FloatArray:
+        """Price of each contract by its coin's factor over the one on the tick, shape (n,)."""
+        return self.last * factors[self.at] / (self.tick * ticks)
 
     def least(self, ticks: IntArray, smallest: Decimal) -> IntArray:
         """Fewest lots of an order: those worth the venue's minimum and what is worth an order to the holder."""
@@ -107,7 +119,7 @@ class _Grid:
                 ],
                 dtype=np.int64,
             )
-        lots: IntArray = np.maximum(-(-self._wanted[smallest] // ticks), 1)
+        lots: IntArray = np.maximum(-(-self._wanted[smallest] // np.where(self.fixed, 1, ticks)), 1)
         return lots
 
     def targets(self, lots: IntArray, ticks: IntArray) -> tuple[Target, ...]:
@@ -120,7 +132,7 @@ class _Grid:
                     contract,
                     Decimal(format(times(contract.lot, Decimal(count)), "f")),
                     times(contract.tick, Decimal(price)),
-                    times(self.exact[i], Decimal(count * price)),
+                    times(self.exact[i], Decimal(count if self.fixed[i] else count * price)),
                 )
             )
         return tuple(found)
@@ -201,9 +213,10 @@ class Replanner:
         risky = desk.risky + float((held - desk.held).sum())
         value = desk.value + risky - desk.risky
         ticks = self._grid.ticks(factors)
-        lot: FloatArray = self._grid.unit * ticks
+        lot = self._grid.lots(ticks)
+        drift = self._grid.drift(factors, ticks)
         least = self._grid.least(ticks, smallest_useful(risky))
-        bounds = self._bounds(held, wanted, value)
+        bounds = self._bounds(held, wanted, value, factors, drift)
         limits = self._problem.limits
         slope = self._run - self._wish @ wanted / risky
         h = self._programme.again(self._problem, slope, bounds, risky) if len(lot) else np.zeros(0)
@@ -213,17 +226,29 @@ class Replanner:
             lots = whole_lots(limits, pull, h, lot, least)
             worth: FloatArray = lots * lot
             need = {venue: float(rate @ worth) for venue, rate in self._need.items()}
-            if self._fits(need, value):
+            if self._fits(need, desk.posted * drift * worth, value):
                 direct, proxy = split_cover(wanted, desk.short(worth), desk.beta)
-                return Replanned(self._grid.targets(lots, ticks), worth, held, wanted, direct, proxy, need)
+                orders = self._grid.targets(lots, ticks)
+                return Replanned(orders, worth, held, wanted, direct, proxy, need, self._coins(orders))
             limits = self._dearer(limits)
             h = Programme().solve(self._scaled(limits, wanted, risky)).h
         raise NumericalError(
             f"no book in {_ROUNDS} rounds whose collateral fits", cure="make the whole plan anew", where="replan"
         )
 
-    def _bounds(self, held: FloatArray, wanted: FloatArray, value: float) -> FloatArray:
-        """What the limits allow at these prices, in the order of their rows."""
+    def _coins(self, orders: Sequence[Target]) -> dict[str, Decimal]:
+        """Coins behind each inverse short."""
+        own = {t.contract.id: b for t, b in zip(self._desk.terms, self._desk.backing, strict=True) if b is not None}
+        return {o.contract.id: own[o.contract.id].coins(o.notional, o.price) for o in orders if o.contract.id in own}
+
+    def _bounds(
+        self, held: FloatArray, wanted: FloatArray, value: float, factors: FloatArray, drift: FloatArray
+    ) -> FloatArray:
+        """What the limits allow at these prices, in the order of their rows.
+
+        The rows count coins at a contract's price before it is put on its tick; where the tick lies below, they are
+        allowed that much less.
+        """
         desk, wish = self._desk, self._desk.tolerance
         limits = self._problem.limits
         bounds = limits.bounds.copy()
@@ -232,28 +257,36 @@ class Replanner:
         for row in range(n, len(bounds)):
             group = limits.groups[row]
             if group is Limit.VENUE:
-                bounds[row] = self._cap(limits.names[row], value)
+                bounds[row] = desk.cap(limits.names[row], value) / self._finer(drift, desk.at_venue(limits.names[row]))
+            elif group is Limit.COINS:
+                coin = limits.names[row]
+                free = desk.free(coin, float(factors[desk.coins.index(coin)]))
+                bounds[row] = free / self._finer(drift, desk.on(coin))
             elif group is Limit.DELTA:
                 bounds[row] = float(desk.beta @ (wanted + wish.max_net_delta * held))
             elif group is Limit.FLOOR and wish.floor is not None:
                 bounds[row] = value - float(desk.fall @ held) - to_float(wish.floor)
         return bounds
 
-    def _cap(self, venue: str, value: float) -> float:
-        """Most that may lie at a venue, which is a share of the portfolio's value, less a cent."""
-        return max(self._desk.caps[venue] * (value / self._desk.value) - 0.01, 0.0)
+    def _finer(self, drift: FloatArray, among: FloatArray) -> float:
+        """Largest drift of an inverse contract among some, at least 1."""
+        return float((drift * among * (self._desk.posted > 0)).max(initial=1.0))
 
-    def _fits(self, need: Mapping[str, float], value: float) -> bool:
-        if sum(need.values()) > self._desk.cash + _MONEY:
+    def _fits(self, need: Mapping[str, float], posted: FloatArray, value: float) -> bool:
+        desk = self._desk
+        if sum(need.values()) > desk.cash + _MONEY:
             return False
-        return all(amount <= self._cap(venue, value) + _MONEY for venue, amount in need.items())
+        return all(
+            amount + float(posted @ desk.at_venue(venue)) <= desk.cap(venue, value) + _MONEY
+            for venue, amount in need.items()
+        )
 
     def _dearer(self, limits: Limits) -> Limits:
         """The limits with collateral counted at what the book is judged by, where that is more."""
         rows = limits.rows.copy()
         for row, (group, name) in enumerate(zip(limits.groups, limits.names, strict=True)):
             if group is Limit.VENUE:
-                rows[row] = np.maximum(rows[row], self._need[name])
+                rows[row] = np.maximum(rows[row], self._need[name] + self._desk.posted * self._desk.at_venue(name))
             elif group is Limit.COLLATERAL:
                 rows[row] = np.maximum(rows[row], sum(self._need.values()))
         return replace(limits, rows=rows)
@@ -265,7 +298,7 @@ class Replanner:
 def _need_rates(desk: Desk, book: Settled, mode: MarginMode) -> dict[str, FloatArray]:
     """Collateral per unit of each short, by venue, shape (n,): of the contract alone, times what the venue's last book
     as a whole needed over what its parts needed."""
-    alone = np.array([r.rate for r in book.alone])
+    alone = desk.cash_rates(np.array([r.rate for r in book.alone]))
     found = {}
     for venue in desk.venues:
         rates = alone * desk.at_venue(venue)

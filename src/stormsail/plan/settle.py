@@ -16,6 +16,7 @@ import numpy as np
 from stormsail.core import Finding, NumericalError, to_float
 from stormsail.margin.collateral import ceiling_findings
 from stormsail.margin.types import CollateralRequirement, MarginMode
+from stormsail.plan.coins import by_coins
 from stormsail.plan.collateral import Keeper, joint_moves
 from stormsail.plan.desk import Desk
 from stormsail.plan.problem import FloatArray, Problem
@@ -37,7 +38,8 @@ class Settled:
         steps: Grid of each contract.
         alone: Requirement of each contract alone.
         books: Requirement of each venue's book; under isolated margin the sum of its parts.
-        need: Collateral by venue, in currency.
+        need: Cash collateral by venue, in currency.
+        coins: Value of the coins posted behind inverse shorts by venue, in currency.
         problem: The programme that made it.
         solution: Its answer before rounding.
         findings: What was noticed.
@@ -49,6 +51,7 @@ class Settled:
     alone: tuple[CollateralRequirement, ...]
     books: Mapping[str, CollateralRequirement]
     need: Mapping[str, float]
+    coins: Mapping[str, float]
     problem: Problem
     solution: Solution
     findings: tuple[Finding, ...]
@@ -68,10 +71,13 @@ def settle(desk: Desk, keeper: Keeper, mode: MarginMode, previous: FloatArray | 
         NumericalError: If no book is found whose own requirement fits.
     """
     guess = np.minimum(desk.capacity, max(float(desk.wanted.sum()), 1.0))
-    alone = tuple(keeper.alone(t, float(g)) for t, g in zip(desk.terms, guess, strict=True))
+    alone = tuple(
+        keeper.alone(t, float(g)) if own is None else by_coins(t, own)
+        for t, g, own in zip(desk.terms, guess, desk.backing, strict=True)
+    )
     smallest = smallest_useful(desk.risky)
     steps = tuple(Step.of(t.contract, t.price, smallest=smallest) for t in desk.terms)
-    rates = np.array([r.rate for r in alone])
+    rates = desk.cash_rates(np.array([r.rate for r in alone]))
     scale = dict.fromkeys(desk.venues, 1.0)
     programme = Programme()
     best: Settled | None = None
@@ -119,7 +125,8 @@ def _one_round(
     lots = round_book(problem, solution.h, steps)
     worth = np.array([to_float(x) for x in notionals(lots, steps)])
     books, need, findings = _requirements(desk, keeper, mode, worth, alone)
-    return Settled(lots, worth, steps, alone, books, need, problem, solution, findings)
+    coins = {venue: float(desk.posted @ (worth * desk.at_venue(venue))) for venue in desk.venues}
+    return Settled(lots, worth, steps, alone, books, need, coins, problem, solution, findings)
 
 
 def _requirements(
@@ -129,7 +136,7 @@ def _requirements(
     need = dict.fromkeys(desk.venues, 0.0)
     findings: list[Finding] = []
     for venue in desk.venues:
-        rows = [int(i) for i in np.flatnonzero(worth * desk.at_venue(venue) > 0)]
+        rows = [int(i) for i in np.flatnonzero(worth * desk.at_venue(venue) * (desk.posted == 0) > 0)]
         if not rows:
             continue
         terms = [desk.terms[i] for i in rows]
@@ -146,13 +153,13 @@ def _requirements(
 def _fits(desk: Desk, found: Settled) -> bool:
     """Whether what the book needs is within cash and venue caps."""
     return sum(found.need.values()) <= desk.cash + 1e-6 and all(
-        need <= desk.cap(venue) + 1e-6 for venue, need in found.need.items()
+        need + found.coins[venue] <= desk.cap(venue) + 1e-6 for venue, need in found.need.items()
     )
 
 
 def _full(desk: Desk, found: Settled) -> bool:
     """Whether what is posted uses up the cash, or the cap of every venue that holds a short."""
-    posted = [(need, desk.cap(venue)) for venue, need in found.need.items() if need > 0]
+    posted = [(need, desk.cap(venue) - found.coins[venue]) for venue, need in found.need.items() if need > 0]
     return sum(need for need, _ in posted) >= FULL * desk.cash or all(need >= FULL * cap for need, cap in posted)
 
 

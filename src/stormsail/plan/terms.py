@@ -20,7 +20,7 @@ from stormsail.core import (
     from_float,
     nearest_to,
 )
-from stormsail.forecast.types import CarryForecast, MaybeCarry
+from stormsail.forecast.types import MaybeCarry
 from stormsail.instruments.carry import carries, funding_caps
 from stormsail.instruments.carry import stated_cap as _cap
 from stormsail.instruments.offers import books
@@ -89,10 +89,6 @@ class Terms:
     def capacity(self, share: float) -> float | Unavailable:
         """Most that may be short within a share of a day's volume."""
         return self.volume if isinstance(self.volume, Unavailable) else self.volume * share
-
-    def expected_carry(self) -> float:
-        """Expected carry, 0 where it is unavailable (which a finding says)."""
-        return self.carry.expected if isinstance(self.carry, CarryForecast) else 0.0
 
 
 def contract_terms(
@@ -258,5 +254,5 @@ def _assumed_cap(
 
 
 def usable(contract: Contract) -> bool:
-    """Whether the plan can short it with cash as collateral: linear contracts only."""
-    return contract.payoff is Payoff.LINEAR
+    """Whether the plan can short it: linear contracts with cash as collateral, inverse ones with the coin itself."""
+    return contract.payoff in (Payoff.LINEAR, Payoff.INVERSE)

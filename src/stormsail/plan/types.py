@@ -9,13 +9,14 @@ from decimal import Decimal
 
 from stormsail.audit.tolerance import Tolerance
 from stormsail.audit.types import ExposureReport
-from stormsail.core import Contract, Finding, Portfolio, Tenor, Unavailable
+from stormsail.core import Contract, Finding, Portfolio, Tenor, Unavailable, ceil_to, times
 from stormsail.forecast.types import MaybeCarry
 from stormsail.instruments.types import Route, Shortlist, VenueScore
 from stormsail.margin.types import CollateralRequirement, MarginMode, MaybeLiquidation, TierTable
 from stormsail.ratio.types import Contest, MaybeEffectiveness
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: accounts whose collateral is coins (``coins``), beside those of cash."""
 
 MaybeFigure = float | Unavailable
 
@@ -46,18 +47,40 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class PostedCoins:
+    """Coins of the holding posted as collateral behind inverse shorts.
+
+    Attributes:
+        asset: Which coin.
+        quantity: How many, exactly.
+        price: What one is worth in the portfolio's currency.
+    """
+
+    asset: str
+    quantity: Decimal
+    price: Decimal
+
+    @property
+    def value(self) -> Decimal:
+        """Worth in the portfolio's currency, rounded up to cents."""
+        return ceil_to(times(self.quantity, self.price), Decimal("0.01"))
+
+
+@dataclass(frozen=True, slots=True)
 class PositionMargin:
     """What keeps one short alive.
 
     Attributes:
         contract: Contract id.
-        collateral: Collateral behind it (its share, under cross margin).
-        initial: Initial margin at the leverage ``notional / collateral``.
-        maintenance: Maintenance margin at the reference price.
+        collateral: Collateral behind it (its share, under cross margin) in the portfolio's currency: cash, or what its
+            ``coins`` are worth.
+        initial: Initial margin at the leverage ``notional / collateral``, in the portfolio's currency.
+        maintenance: Maintenance margin at the reference price, likewise.
         liquidation: Where it is liquidated, alone, with its share of collateral.
         rise: Rise to that price, as a fraction; ``inf`` if it cannot be liquidated.
         requirement: The collateral rule applied to it alone.
-        table: Its margin brackets.
+        table: Its margin brackets, in coins for an inverse contract.
+        coins: Coins behind it, where it is an inverse short; ``None`` where cash is.
     """
 
     contract: str
@@ -68,23 +91,26 @@ class PositionMargin:
     rise: float
     requirement: CollateralRequirement
     table: TierTable
+    coins: PostedCoins | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VenueMargin:
-    """The account at one venue.
+    """One account at a venue: the cash account of its linear shorts, or the coins of one asset behind inverse ones.
 
     Attributes:
         venue: Venue key.
-        mode: Isolated or cross.
-        notional: Short notional there.
-        collateral: Cash to post.
-        cap: Most collateral that may be posted there, from due diligence; open profit comes on top of it.
+        mode: Isolated or cross; inverse shorts are always isolated.
+        notional: Short notional in it.
+        collateral: Collateral to post in the portfolio's currency: cash, or what its ``coins`` are worth.
+        cap: Most collateral that may be posted at the venue, cash and coins together, from due diligence; open profit
+            comes on top of it.
         rise: Cross margin: common rise of all its shorts at which the account is liquidated. Isolated margin: rise of
             the weakest short, which is liquidated first and alone.
         requirement: Cross margin: the collateral rule applied to the venue's book as a whole. Isolated margin: that of
             the weakest short; every short's own is in ``positions``.
         positions: Its shorts.
+        coins: Coins to post, where its shorts are inverse ones; ``None`` where cash is posted.
     """
 
     venue: str
@@ -95,6 +121,22 @@ class VenueMargin:
     rise: float
     requirement: CollateralRequirement
     positions: tuple[PositionMargin, ...]
+    coins: PostedCoins | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other accounts of the plan: ``binance``, or ``binance in BTC``."""
+        return self.venue if self.coins is None else f"{self.venue} in {self.coins.asset}"
+
+    @property
+    def cash(self) -> Decimal:
+        """Cash to post; 0 where coins are posted."""
+        return self.collateral if self.coins is None else Decimal(0)
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """Ids of the contracts that are short in it."""
+        return tuple(p.contract for p in self.positions)
 
     @property
     def weakest(self) -> PositionMargin:
@@ -259,7 +301,7 @@ class HedgePlan:
         contests: The walk-forward tables; the first is the whole portfolio's.
         advice: Perpetual or dated.
         orders: What to do.
-        margins: Collateral per venue.
+        margins: Collateral per account: a venue's cash, or its coins of one asset.
         cost: What it costs or earns.
         insurance: The same as a policy.
         failures: What it still fails against.
@@ -269,7 +311,7 @@ class HedgePlan:
         binding: Limits that held the plan back, with the figure of each.
         venues: Due-diligence score of each venue considered.
         history: The book held through the past.
-        fans: One collateral fan per venue.
+        fans: One collateral fan per cash account.
         findings: Everything noticed on the way.
         origins: Dotted path of a figure to where it came from.
     """

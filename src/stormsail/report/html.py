@@ -15,6 +15,7 @@ from stormsail.report.format import clean, count, fixed, moment, money, share_in
 from stormsail.report.glossary import GLOSSARY
 from stormsail.report.tables import Builder, Column, Section
 from stormsail.report.text_cost import without
+from stormsail.report.text_margin import coins_words, posted_coins
 from stormsail.report.text_plan import asked_value, dated, plan_sections, totals
 
 TOP = 15
@@ -99,7 +100,10 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
         else f"of the variance of the {money(asked_value(plan), currency)} you asked to protect, out of sample"
         + ("" if math.isnan(he.low) else f"; {' to '.join(share_interval(he.low, he.high, he.value))} %")
     )
-    venues = f"posted at {count(len(plan.margins), 'venue')}"
+    cash_at = len({m.venue for m in plan.margins if m.coins is None})
+    venues = f"posted at {count(cash_at, 'venue')}" if cash_at or not plan.margins else "no cash"
+    if posted_coins(plan.margins):
+        venues += f", and {coins_words(plan.margins, currency)} of your own"
     income = "unavailable" if math.isnan(plan.cost.total) else f"{signed(plan.cost.total)} {currency}"
     horizon = f"over {span(plan.tolerance.horizon)}; {signed(plan.cost.total_low)} if funding turns bad"
     horizon += without(plan.cost.left_out)

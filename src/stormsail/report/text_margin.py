@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Unavailable, plus
+from stormsail.core import Unavailable, ceil_to, plus
 from stormsail.margin.types import CollateralRequirement, Liquidation, MarginMode
 from stormsail.plan.types import FailureMode, HedgePlan, Order, PositionMargin, VenueMargin
 from stormsail.report.format import (
@@ -18,6 +18,7 @@ from stormsail.report.format import (
     count,
     ended,
     fine_points,
+    listing,
     money,
     percent,
     points,
@@ -59,11 +60,44 @@ def collateral_section(plan: HedgePlan) -> Section:
 
 
 def _total(plan: HedgePlan) -> str:
-    needed = sum(margin.collateral for margin in plan.margins)
-    text = f"Post {money(needed, plan.portfolio.currency)} in all"
-    if plan.tolerance.collateral is not None:
-        text += f", of the {money(plan.tolerance.collateral, plan.portfolio.currency)} you have for it"
-    return f"{text}, spread over {count(len(plan.margins), 'venue')}."
+    needed, currency = plus(margin.cash for margin in plan.margins), plan.portfolio.currency
+    parts = []
+    if needed or not posted_coins(plan.margins):
+        text = f"{money(needed, currency)} in all"
+        if plan.tolerance.collateral is not None:
+            means = f" of the {money(plan.tolerance.collateral, currency)} you have for it"
+            text += f" ({means.strip()})" if posted_coins(plan.margins) else f",{means}"
+        parts.append(text)
+    if posted_coins(plan.margins):
+        parts.append(f"{coins_words(plan.margins, currency)}, out of what you hold")
+    venues = count(len({margin.venue for margin in plan.margins}), "venue")
+    return f"Post {' and '.join(parts)}, spread over {venues}."
+
+
+def posted_coins(margins: Sequence[VenueMargin]) -> dict[str, Decimal]:
+    """Coins posted behind inverse shorts, by coin."""
+    found: dict[str, Decimal] = {}
+    for margin in margins:
+        if margin.coins is not None:
+            found[margin.coins.asset] = plus([found.get(margin.coins.asset, Decimal(0)), margin.coins.quantity])
+    return dict(sorted(found.items()))
+
+
+def coins_words(margins: Sequence[VenueMargin], currency: str) -> str:
+    """The coins posted and what they are worth: ``0.5 BTC and 2 ETH (worth 36,000 USD)``."""
+    told = listing([f"{coins(quantity)} {asset}" for asset, quantity in posted_coins(margins).items()])
+    return f"{told} (worth {money(plus(m.collateral for m in margins if m.coins is not None), currency)})"
+
+
+def coins(quantity: Decimal) -> str:
+    """A number of coins to five significant digits, rounded up, so that never too few are named.
+
+    >>> coins(Decimal("1.27100000")), coins(Decimal("12345.678"))
+    ('1.271', '12,346')
+    """
+    digits = Decimal(1).scaleb(min(quantity.adjusted() - 4, 0)) if quantity else Decimal(1)
+    text = f"{ceil_to(quantity, digits):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def allowed_chance(tolerance: Tolerance) -> float:
@@ -86,6 +120,12 @@ def venue_chance(margin: VenueMargin) -> tuple[str, float]:
 
 
 def _said(margin: VenueMargin, tolerance: Tolerance, currency: str) -> str:
+    if margin.coins is not None:
+        return (
+            f"At {margin.venue} (isolated margin, in coin) post {coins_words([margin], currency)} behind a short of "
+            f"{money(margin.notional, currency)} on {margin.coins.asset} itself. No rise of its price can liquidate "
+            "it: the coins gain what the short loses."
+        )
     text = f"At {margin.venue} ({margin.mode.value} margin) post {money(margin.collateral, currency)} "
     text += f"behind a short of {money(margin.notional, currency)}. "
     if math.isinf(margin.rise):
@@ -126,22 +166,34 @@ def _venues(margins: Sequence[VenueMargin], tolerance: Tolerance, currency: str)
     texts = amount_rows([(margin.notional, margin.collateral) for margin in margins])
     for margin, sums in zip(margins, texts, strict=True):
         build.add(
-            margin.venue,
+            margin.name,
             *sums,
             points(float(margin.collateral / margin.notional)) if margin.notional else "-",
             amount(margin.cap),
-            _rise(build, margin.rise, "no rise can liquidate it"),
+            _rise(build, margin.rise, _why_never(margin)),
             _chance(build, margin),
             margin.requirement.decided_by,
         )
     return build.table()
 
 
+def _why_never(margin: VenueMargin) -> str:
+    """Why no rise liquidates an account; where coins are posted, how many."""
+    if margin.coins is None:
+        return "no rise can liquidate it"
+    return f"{coins(margin.coins.quantity)} {margin.coins.asset} of your own behind it: no rise can liquidate it"
+
+
 def _chance(build: Builder, margin: VenueMargin) -> Cell:
     if math.isinf(margin.rise):
-        return build.marked("none", "no rise can liquidate it")
+        return build.marked("none", _why_never(margin))
     chance = venue_chance(margin)[1]
     return build.number(chance, lambda x: fine_points(x, 2), unknown="no method gave a chance")
+
+
+def _move(build: Builder, need: CollateralRequirement) -> Cell:
+    """Rise to be survived; where the coin itself is posted, any."""
+    return Cell("any") if math.isinf(need.move) else build.number(need.move, points)
 
 
 def _rise(build: Builder, rise: float, reason: str) -> Cell:
@@ -192,7 +244,7 @@ def _sums(row: VenueMargin | PositionMargin) -> tuple[Decimal, Decimal, Decimal]
 
 
 def _liquidation(build: Builder, position: PositionMargin, decided_by: str) -> tuple[Cell | str, ...]:
-    where, move = position.liquidation, build.number(position.requirement.move, points)
+    where, move = position.liquidation, _move(build, position.requirement)
     if isinstance(where, Liquidation):
         rise = _rise(build, position.rise, "no rise can liquidate it")
         return price(where.price), rise, price(where.bankruptcy), move, decided_by

@@ -32,7 +32,7 @@ from stormsail.report.text_audit import audit_section, unpriced_words
 from stormsail.report.text_choose import choose_section, effectiveness_words
 from stormsail.report.text_cost import cost_section, flow, without
 from stormsail.report.text_findings import findings_section
-from stormsail.report.text_margin import collateral_section, failures_section
+from stormsail.report.text_margin import coins_words, collateral_section, failures_section, posted_coins
 from stormsail.report.text_size import advice_table, contests_section, size_lead
 from stormsail.report.text_venues import venues_section
 
@@ -70,15 +70,15 @@ def plan_sections(plan: HedgePlan) -> tuple[Section, ...]:
         failures_section(plan.failures, currency),
         cost_section(plan),
         coverage_section(plan.coverage, plan.binding, currency, plan.exposure.unpriced),
-        venues_section(plan.venues, used=[margin.venue for margin in plan.margins]),
+        venues_section(plan.venues, used=list(dict.fromkeys(margin.venue for margin in plan.margins))),
         findings_section(plan.findings),
     )
 
 
 def totals(plan: HedgePlan) -> tuple[Decimal, Decimal, float]:
-    """Notional short, collateral posted, and value protected, in the portfolio's currency."""
+    """Notional short, cash posted, and value protected, in the portfolio's currency."""
     short = plus(order.notional for order in plan.orders)
-    collateral = plus(margin.collateral for margin in plan.margins)
+    collateral = plus(margin.cash for margin in plan.margins)
     return short, collateral, sum(c.direct + c.proxy for c in plan.coverage)
 
 
@@ -106,10 +106,19 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
         f"{money(protected, currency)}{share}. {_removed(plan)}"
     )
     needs = (
-        f"It needs {money(collateral, currency)} of collateral, and over {span(plan.tolerance.horizon)} it is expected "
+        f"It needs {_means(plan, collateral)}, and over {span(plan.tolerance.horizon)} it is expected "
         f"to {flow(plan.cost.total, currency)}{without(plan.cost.left_out)}. Nothing has been sent to any venue."
     )
     return asked, did, needs
+
+
+def _means(plan: HedgePlan, cash: Decimal) -> str:
+    """What must be posted: cash, coins, or both."""
+    currency = plan.portfolio.currency
+    if not posted_coins(plan.margins):
+        return f"{money(cash, currency)} of collateral"
+    own = f"{coins_words(plan.margins, currency)} of your own coins as collateral"
+    return f"{money(cash, currency)} of cash and {own}" if cash else f"no cash, but {own}"
 
 
 def left_out(plan: HedgePlan) -> str:

@@ -146,3 +146,12 @@ def test_any_flipped_character_is_an_error_or_no_change(tmp_path: Path, at: int,
     except StormsailError:
         return
     assert json.loads(changed) == json.loads(whole) == found.content
+
+
+def test_an_older_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    content = json.loads(text())
+    content["schema_version"] = 1
+    content["digest"] = digest_of(content)
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with pytest.raises(PlanFileError, match=r"schema version 1, written by an older stormsail.*make the plan again"):
+        read_plan(tmp_path / "p.json")

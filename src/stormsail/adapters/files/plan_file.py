@@ -159,7 +159,7 @@ def read_plan(path: str | Path) -> PlanFile:
     """Read a plan file and check that it is whole and unchanged.
 
     Raises:
-        PlanFileError: If it is missing, not a plan, of a newer schema, or was changed after it was written.
+        PlanFileError: If it is missing, not a plan, of another schema, or was changed after it was written.
     """
     where = str(path)
     content = _load(Path(path), where)
@@ -168,8 +168,14 @@ def read_plan(path: str | Path) -> PlanFile:
     version = content.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version > SCHEMA_VERSION:
         raise PlanFileError(
-            f"schema version {version!r}, this program reads up to {SCHEMA_VERSION}",
+            f"schema version {version!r}, this program reads version {SCHEMA_VERSION}",
             cure="update stormsail, or make the plan again",
+            where=where,
+        )
+    if version < SCHEMA_VERSION:
+        raise PlanFileError(
+            f"schema version {version}, written by an older stormsail, whose accounts do not tell coins from cash",
+            cure=f"make the plan again; this program reads version {SCHEMA_VERSION}",
             where=where,
         )
     given, actual = content.get(_DIGEST), digest_of(content)
@@ -253,10 +259,21 @@ def plan_schema() -> dict[str, Any]:
             "route": {"type": "string"},
         },
     }
+    coins = {
+        "type": "object",
+        "required": ["asset", "quantity", "price"],
+        "properties": {"asset": {"type": "string"}, "quantity": exact, "price": exact},
+    }
     account = {
         "type": "object",
-        "required": ["venue", "mode", "notional", "collateral", "cap", "rise", "requirement", "positions"],
-        "properties": {"collateral": exact, "notional": exact, "cap": exact, "rise": number},
+        "required": ["venue", "mode", "notional", "collateral", "cap", "rise", "requirement", "positions", "coins"],
+        "properties": {
+            "collateral": exact,
+            "notional": exact,
+            "cap": exact,
+            "rise": number,
+            "coins": {"anyOf": [{"type": "null"}, coins]},
+        },
     }
     sections: dict[str, Any] = {
         name: {"type": ["object", "array"]} for name in _SECTIONS if name not in {"orders", "accounts"}
@@ -268,7 +285,7 @@ def plan_schema() -> dict[str, Any]:
         "required": ["kind", "schema_version", *_SECTIONS, _DIGEST],
         "properties": {
             "kind": {"const": KIND},
-            "schema_version": {"type": "integer", "minimum": 1, "maximum": SCHEMA_VERSION},
+            "schema_version": {"const": SCHEMA_VERSION},
             **sections,
             "orders": {"type": "array", "items": order},
             "accounts": {"type": "array", "items": account},
