@@ -9,8 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from stormsail.core import ConfigError
+
+
+def _span(value: timedelta, where: str) -> None:
+    if value < timedelta(hours=1) or value % timedelta(hours=1):
+        raise ConfigError(f"{value} is not a whole number of hours", cure="write a span such as 1h or 7d", where=where)
 
 
 class Follow(StrEnum):
@@ -73,6 +79,7 @@ class Ladder:
         with_spot: Sell the coins that a reduced or closed short protected, so that nothing is left naked.
         withdraw: Ratio below which collateral beyond ``top_up_to`` goes back to the reserve; 0 for never.
         latency: Time from deciding on a transfer to its arrival.
+        move: Instead of reducing or closing a short, open it at another venue where an account has room for it.
     """
 
     warn: float = 0.35
@@ -84,10 +91,11 @@ class Ladder:
     with_spot: bool = False
     withdraw: float = 0.0
     latency: timedelta = timedelta(hours=24)
+    move: bool = False
 
     def __post_init__(self) -> None:
         rungs = (self.withdraw, self.warn, self.top_up, self.reduce, self.close)
-        if not (0 <= rungs[0] and all(a < b for a, b in zip(rungs, rungs[1:], strict=False)) and rungs[-1] < 1):
+        if rungs[0] < 0 or rungs[-1] >= 1 or any(a >= b for a, b in pairwise(rungs)):
             raise ConfigError(
                 f"rungs {', '.join(f'{r:g}' for r in rungs)} do not rise from 0 to below 1",
                 cure="order them withdraw < warn < top_up < reduce < close < 1",
@@ -176,8 +184,3 @@ class Policy:
 
 HOLD = Policy(Rebalance(Follow.HOLD), ladder=None, roll=None, after_loss=AfterLoss(Lost.NOTHING))
 """Trade once and touch nothing after."""
-
-
-def _span(value: timedelta, where: str) -> None:
-    if value < timedelta(hours=1) or value % timedelta(hours=1):
-        raise ConfigError(f"{value} is not a whole number of hours", cure="write a span such as 1h or 7d", where=where)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from stormsail.core import Contract, Unavailable
+from stormsail.core import Contract, Unavailable, to_float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,11 @@ class HeldShort:
         price: Last price.
         target: Signed contract units the hedge wants.
         tradable: Whether it can be traded now.
-        carry: Forecast yearly carry for a short, as a fraction; positive is received.
+        carry: Forecast yearly carry for a short, as a fraction; positive is received. Of a dated contract its annual
+            basis.
+        protects: Coins the whole position stands for, by asset; empty for a short on its own coin, whose coins follow
+            from its size.
+        seen: When ``price`` was known; ``None`` for the moment of the sight.
     """
 
     contract: Contract
@@ -29,6 +33,38 @@ class HeldShort:
     target: Decimal
     tradable: bool = True
     carry: float | Unavailable = Unavailable("no forecast was made")  # noqa: RUF009  frozen value
+    protects: Mapping[str, Decimal] = field(default_factory=dict)
+    seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A contract that could be shorted now, whether or not it is held: where a short can go.
+
+    Attributes:
+        account: Account it would be held in.
+        contract: What.
+        price: Last price.
+        room: Value in quote currency that may be shorted in that account on top of what is.
+        carry: As in :class:`HeldShort`.
+        cost: Fee and slippage of one way, as a fraction of value; ``None`` for the taker fee alone.
+        held: Signed contract units that account holds already.
+        tradable: Whether it can be traded now.
+    """
+
+    account: str
+    contract: Contract
+    price: float
+    room: float
+    carry: float | Unavailable = Unavailable("no forecast was made")  # noqa: RUF009  frozen value
+    cost: float | None = None
+    held: Decimal = Decimal(0)
+    tradable: bool = True
+
+    @property
+    def one_way(self) -> float:
+        """Cost of trading it one way, as a fraction of value."""
+        return to_float(self.contract.taker_fee) if self.cost is None else self.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +106,7 @@ class Sight:
         spot: Price of each coin held.
         held: Coins held, exact.
         sellable: Coins that may be sold now, exact.
+        offers: Contracts that could be shorted now, at every venue where there is an account.
     """
 
     now: datetime
@@ -78,3 +115,4 @@ class Sight:
     spot: Mapping[str, float]
     held: Mapping[str, Decimal]
     sellable: Mapping[str, Decimal]
+    offers: tuple[Offer, ...] = ()
