@@ -295,7 +295,6 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     at = tuple(coins.index(t.contract.base) for t in terms)
     reach, findings = _reach(survey, terms, tolerance, at)
     carry, unknown = counted_carry([(t.contract, t.carry) for t in terms])
-    carry, unknown = counted_carry([(t.contract, t.carry) for t in terms])
     capacity = reach.capacity(wanted)
     total = float(wanted.sum())
     cost = np.array(
