@@ -23,7 +23,7 @@ from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
 from stormsail.report.text_margin import CROSS_NOTE, allowed_chance, collateral_section
-from stormsail.report.text_plan import brief, missed, plan_sections
+from stormsail.report.text_plan import brief, missed, plan_sections, totals
 from tests.report.fake import bare_plan, big_plan, fake_plan, records, scores
 
 TITLES = (
@@ -255,6 +255,18 @@ def test_a_hedge_that_is_not_perfect_is_nowhere_said_to_remove_all() -> None:
     assert ("Risk removed", "99.97 %") in [figure[:2] for figure in key_figures(made)]
     assert any("99.95 to 99.98 %" in figure[2] for figure in key_figures(made))
     assert json.loads(render_plan(made))["ratios"]["effectiveness"]["value"] == 0.99971
+
+
+def test_more_protected_than_short_is_explained_and_only_then() -> None:
+    plan = fake_plan()
+    said = "That is more than is short, because substitutes protect by beta"
+    short, _, protected = totals(plan)
+    for factor, there in ((0.99, False), (1.0, False), (1.2, True)):
+        scale = factor * float(short) / protected
+        rows = tuple(replace(c, direct=c.direct * scale, proxy=c.proxy * scale) for c in plan.coverage)
+        made = replace(plan, coverage=rows)
+        assert (said in brief(made)[1]) is there
+        assert ("by beta" in next(f[2] for f in key_figures(made) if f[0] == "Protected")) is there
 
 
 def test_nothing_but_cash_and_a_coin_without_a_price_is_not_called_all_cash() -> None:

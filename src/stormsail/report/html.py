@@ -16,7 +16,7 @@ from stormsail.report.glossary import GLOSSARY
 from stormsail.report.tables import Builder, Column, Section
 from stormsail.report.text_cost import without
 from stormsail.report.text_margin import coins_words, posted_coins
-from stormsail.report.text_plan import asked_value, dated, plan_sections, totals
+from stormsail.report.text_plan import asked_value, dated, lent, plan_sections, totals
 
 TOP = 15
 """Rows of a table shown before the reader asks for the rest; print shows all."""
@@ -109,7 +109,11 @@ def key_figures(plan: HedgePlan) -> tuple[tuple[str, str, str], ...]:
     horizon += without(plan.cost.left_out)
     return (
         ("Held", money(plan.exposure.value, currency), f"{count(len(plan.exposure.assets), 'asset')}"),
-        ("Protected", money(protected, currency), f"by a short of {money(short, currency)}"),
+        (
+            "Protected",
+            money(protected, currency),
+            f"by a short of {money(short, currency)}" + (", substitutes counted by beta" if lent(plan) else ""),
+        ),
         ("Risk removed", removed, seen),
         ("Collateral", money(collateral, currency), venues),
         ("Expected income", income, horizon),

@@ -12,6 +12,7 @@ from stormsail.audit.types import Unpriced
 from stormsail.core import Tenor, Unavailable, plus
 from stormsail.plan.types import Coverage, HedgePlan, Order
 from stormsail.report.format import (
+    amount,
     amount_rows,
     amounts,
     clean,
@@ -103,13 +104,24 @@ def brief(plan: HedgePlan) -> tuple[str, ...]:
     venues = listing(list(dict.fromkeys(order.contract.venue for order in plan.orders)))
     did = (
         f"Short {money(short, currency)} in {count(len(plan.orders), 'contract')} at {venues}, which protects "
-        f"{money(protected, currency)}{share}. {_removed(plan)}"
+        f"{money(protected, currency)}{share}.{lent(plan)} {_removed(plan)}"
     )
     needs = (
         f"It needs {_means(plan, collateral)}, and over {span(plan.tolerance.horizon)} it is expected "
         f"to {flow(plan.cost.total, currency)}{without(plan.cost.left_out)}. Nothing has been sent to any venue."
     )
     return asked, did, needs
+
+
+def lent(plan: HedgePlan) -> str:
+    """Why more is protected than is short, in a sentence; empty where it is not."""
+    short, _, protected = totals(plan)
+    if amount(protected) == amount(short) or protected <= short:
+        return ""
+    return (
+        " That is more than is short, because substitutes protect by beta: a coin that moves half as much as the "
+        "substitute needs half its value short."
+    )
 
 
 def _means(plan: HedgePlan, cash: Decimal) -> str:
