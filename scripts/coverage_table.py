@@ -1,61 +1,151 @@
-"""Print how often the collateral rule failed in the past: the table of docs/concepts/collateral.md.
+"""Print how often the collateral rule failed in the past: the tables of docs/concepts/collateral.md.
 
-Needs a directory of market data: ``STORMSAIL_DATA=... python scripts/coverage_table.py``.
+Needs a directory of market data: ``STORMSAIL_DATA=... python scripts/coverage_table.py [windows.parquet]``. The walk
+takes about a quarter of an hour; with a file named, its windows are kept there and printed again without another walk.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from stormsail.core import split_multiplier  # noqa: E402  # after the path to the tests is known
-from stormsail.margin.coverage import coverage_table  # noqa: E402
-from stormsail.margin.floor import rise_class  # noqa: E402
-from stormsail.margin.types import Promise  # noqa: E402
-from tests.margin.test_collateral import real_moves  # noqa: E402
+from stormsail.core import Contract, Payoff, Tenor, split_multiplier  # noqa: E402  # after the path
+from stormsail.instruments.carry import assumed_cap  # noqa: E402
+from stormsail.margin.census import floor_census  # noqa: E402
+from stormsail.margin.coverage import Past, promise_windows  # noqa: E402
+from stormsail.margin.floor import MEASURED, FloorTable, rise_class  # noqa: E402
+from stormsail.margin.moves import Moves, bar_moves  # noqa: E402
+from stormsail.margin.tiers import assumed_table, build_table  # noqa: E402
+from stormsail.margin.types import Promise, TierTable  # noqa: E402
+from stormsail.plan.collateral import simulated  # noqa: E402
 
-DAY = timedelta(days=1)
-TOP_UPS = (timedelta(hours=8), DAY, 7 * DAY)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+CHANCES = (0.10, 0.05, 0.01)
+TOP_UPS = (8 * HOUR, DAY, 3 * DAY)
+PROMISES = [Promise(chance, 30 * DAY, span, 0.0) for span in TOP_UPS for chance in CHANCES]
+HELD_OUT = np.datetime64("2024-01-01", "us")
+LATE = 30 * DAY
+FEE = Decimal("0.0005")
 
 
-def line(row: dict[str, Any]) -> str:
-    """One class as a row of the table."""
-    shares = [f"{row[name]:.3%}".replace("%", " %") for name in ("share", "promised", "low", "high")]
-    name = str(row["subject"]).removeprefix("all ") or "all"
-    cells = [name, f"{row['windows']:,}", str(row["failures"]), *shares[:2], f"{shares[2]} to {shares[3]}"]
-    return f"| {' | '.join(cells)} | {row['mean_move']:.0%} |".replace("%  |", "% |")
+def bars(path: Path, bar: timedelta) -> dict[str, Moves]:
+    """Bar moves by coin."""
+    frame = pl.read_parquet(path).with_columns((pl.col("ts").cast(pl.Datetime("us", "UTC")) + bar).alias("known_at"))
+    return {
+        str(symbol): bar_moves(part.unique("ts").sort("known_at"), bar)
+        for (symbol,), part in frame.group_by(["symbol"], maintain_order=True)
+    }
+
+
+def deepest(name: str, data: Path, traded: Mapping[str, Moves], fine: Mapping[str, Moves]) -> Moves:
+    """Mark bars of an hour where they begin no later than a month after the traded ones, else those of four hours."""
+    mark = fine.get(name)
+    own = traded[name]
+    return mark if mark is not None and mark.times[0] <= own.times[0] + np.timedelta64(LATE) else own
+
+
+def brackets(data: Path) -> Callable[[Contract], Callable[[date], TierTable]]:
+    """Brackets by contract and day: the last snapshot not after it, else the strict stand-in."""
+    frame = pl.read_parquet(data / "margin_tiers_binance.parquet")
+    symbols = frame["symbol"].str.split(":").list.first().alias("pair")
+    frame = frame.with_columns(symbols).sort("pair", "snapshot_date", "tier")
+    snapshots: dict[tuple[str, date], TierTable] = {}
+    for (pair, day), part in frame.group_by(["pair", "snapshot_date"], maintain_order=True):
+        columns = part.select("max_notional", "maint_margin_rate", "max_leverage").rows()
+        rows = [tuple(Decimal(repr(x)) for x in row) for row in columns]
+        snapshots[str(pair), day] = build_table(str(pair), day, rows, "snapshot")  # type: ignore[arg-type]  # triples
+    days = sorted({day for _, day in snapshots})
+
+    def of(contract: Contract) -> Callable[[date], TierTable]:
+        pair = f"{contract.symbol.removesuffix('USDT')}/USDT"
+
+        def on(day: date) -> TierTable:
+            known = [snapshots[pair, d] for d in days if d <= day and (pair, d) in snapshots]
+            return known[-1] if known else assumed_table(contract, day)
+
+        return on
+
+    return of
+
+
+def settled(data: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Settlement times and rates by coin."""
+    frame = pl.read_parquet(data / "funding_binance.parquet").with_columns(pl.col("ts").dt.replace_time_zone(None))
+    return {
+        str(symbol): (part["ts"].cast(pl.Datetime("us")).to_numpy(), part["rate"].to_numpy())
+        for (symbol,), part in frame.unique(["symbol", "ts"])
+        .sort("symbol", "ts")
+        .group_by(["symbol"], maintain_order=True)
+    }
+
+
+def pasts(data: Path) -> dict[str, Past]:
+    """Every contract with at least 31 days of bars."""
+    traded = {n: m for n, m in bars(data / "perp_4h_binance.parquet", 4 * HOUR).items() if m.history >= 31 * DAY}
+    marks = bars(data / "mark_1h_binance.parquet", HOUR)
+    tables, funding = brackets(data), settled(data)
+    nothing = (np.empty(0, dtype="datetime64[us]"), np.empty(0))
+    found = {}
+    for name in sorted(traded):
+        base = split_multiplier(name)[0]
+        contract = Contract(
+            "binance", f"{name}USDT", base, "USDT", Tenor.PERPETUAL, Payoff.LINEAR,
+            Decimal(1), Decimal(1), Decimal("1e-8"), Decimal(5), Decimal(0), FEE,
+        )  # fmt: skip  # one line per field says no more
+        moves = deepest(name, data, traded, marks)
+        found[name] = Past(
+            contract, moves, rise_class(base), tables(contract), funding.get(name, nothing), assumed_cap(base, None)
+        )
+    return found
+
+
+def table_before(data: Path, all_pasts: Mapping[str, Past], end: np.datetime64) -> FloorTable:
+    """The floor table as it could have been measured on that day, of contracts with at least 40 days."""
+    known = {n: m.before(end) for n, m in bars(data / "perp_4h_binance.parquet", 4 * HOUR).items() if n in all_pasts}
+    known = {n: m for n, m in known.items() if m.history >= 40 * DAY}
+    return floor_census(known, {n: all_pasts[n].kind for n in known})
+
+
+def walk(data: Path) -> pl.DataFrame:
+    """All windows: by the table in force, and those from 2024 on also by the table measured before them."""
+    everything = pasts(data)
+    recording = min(p.moves.times[0] for p in everything.values())
+    tables = {"in force": (MEASURED, None), "before 2024": (table_before(data, everything, HELD_OUT), HELD_OUT)}
+    parts = []
+    for label, (measured, since) in tables.items():
+        for name, past in everything.items():
+            windows = promise_windows(
+                past, PROMISES, recording=recording, simulate=simulated, since=since, measured=measured
+            )
+            parts.append(windows.with_columns(pl.lit(label).alias("table"), pl.lit(name).alias("coin")))
+            print(f"{label} {name} {windows.height}", file=sys.stderr, flush=True)
+    return pl.concat(parts)
 
 
 def main() -> int:
-    """Measure and print, one table per top-up span; contracts whose band stays above the promise are named."""
+    """Walk or read the windows, and print the tables."""
     named = os.environ.get("STORMSAIL_DATA")
-    if not named:
+    kept = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if kept and kept.exists():
+        windows = pl.read_parquet(kept)
+    elif named:
+        windows = walk(Path(named))
+        if kept:
+            windows.write_parquet(kept)
+    else:
         print("not run: STORMSAIL_DATA is not set to a directory of market data")
         return 1
-    moves = real_moves(Path(named) / "perp_4h_binance.parquet", timedelta(hours=4), 40 * DAY)
-    kinds = {name: rise_class(split_multiplier(name)[0]) for name in moves}
-    for span in TOP_UPS:
-        promise = Promise(alpha=0.01, horizon=30 * DAY, top_up=span, survive=0.0)
-        table = coverage_table(moves, kinds, promise, warm_up=DAY, refit=30 * DAY)
-        pooled = pl.col("subject").str.starts_with("all")
-        print(f"top-up within {span / timedelta(hours=1):g} hours", flush=True)
-        for row in table.filter(pooled).iter_rows(named=True):
-            print(line(row))
-        single = table.filter(~pooled)
-        broken = [
-            f"{r['subject']} ({r['class']}) {r['failures']} of {r['windows']}"
-            for r in single.iter_rows(named=True)
-            if not r["kept"]
-        ]
-        print(f"{single.height} counts of {len(moves)} contracts; not kept: {', '.join(broken) or 'none'}", flush=True)
+    print(windows)
     return 0
 
 

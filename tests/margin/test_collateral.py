@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormsail.core import InputError, Trouble, Unavailable, split_multiplier
+from stormsail.core import InputError, Trouble, Unavailable
 from stormsail.margin.collateral import allowance, ceiling_findings, collateral_requirement
-from stormsail.margin.coverage import binomial_band, coverage, coverage_table
 from stormsail.margin.fan import RiseFan, rise_fan
-from stormsail.margin.floor import RiseClass, ceiling_rise, floor_rise, is_young, rise_class
+from stormsail.margin.floor import RiseClass, ceiling_rise, floor_rise, is_young
 from stormsail.margin.methods import Simulated, standard_methods
 from stormsail.margin.moves import Moves, bar_moves, book_moves, coarsened
 from stormsail.margin.rise import bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
@@ -306,7 +305,7 @@ def test_nothing_later_reaches_the_rule() -> None:
 def test_requirement_refuses_a_broken_method_and_counts_allowances() -> None:
     with pytest.raises(InputError, match="nan"):
         collateral_requirement("x", [Method(UpMove("m", math.nan, "", 0), lambda rise: 0.0)], PROMISE, 0.01)
-    assert allowance(funding_cap=-0.02, interval_hours=2, hours=24, fee=0.0005, haircut=0.01) == pytest.approx(0.2505)
+    assert allowance(funding=0.018, fee=0.0005, haircut=0.01) == pytest.approx(0.0285)
 
 
 def test_fan_rises_and_ends_at_the_bootstrap() -> None:
@@ -320,32 +319,6 @@ def test_fan_rises_and_ends_at_the_bootstrap() -> None:
     assert isinstance(rise_fan(walk(24 * 10), DAY), Unavailable)
 
 
-def test_coverage_keeps_its_promise_on_a_random_walk() -> None:
-    moves = walk(24 * 1200, seed=12)
-    (result,) = coverage("x", moves, RiseClass.BTC, Promise(0.6, 30 * DAY, DAY, 0.0), paths=1000, warm_up=200 * DAY)
-    assert result.windows > 950 and result.kept
-    assert result.failures > 0
-    table = coverage_table({"x": moves}, {"x": RiseClass.BTC}, Promise(0.6, 30 * DAY, DAY, 0.0))
-    assert table["subject"].to_list() == ["x", "all BTC", "all"]
-
-
-def test_coverage_judges_a_listed_coin_as_young_until_it_has_settled() -> None:
-    moves = walk(24 * 300, seed=12)
-    promise = Promise(0.6, 30 * DAY, DAY, 0.0)
-    begin = moves.times[0] - np.timedelta64(10, "D")
-    settled, young = coverage("x", moves, RiseClass.ALT, promise, recording=begin, warm_up=DAY, refit=30 * DAY)
-    assert (young.kind, settled.kind) == (RiseClass.YOUNG, RiseClass.ALT)
-    assert young.windows == 180 and settled.windows == 119
-    (unknown,) = coverage("x", moves, RiseClass.ALT, promise, recording=moves.times[0], warm_up=DAY, refit=30 * DAY)
-    assert unknown.kind is RiseClass.ALT
-
-
-def test_binomial_band_contains_its_share() -> None:
-    assert binomial_band(0, 10)[0] == 0.0 and binomial_band(10, 10)[1] == 1.0
-    low, high = binomial_band(0, 100)
-    assert high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-9) and low == 0.0
-
-
 def real_moves(path: Path, bar: timedelta, least: timedelta) -> dict[str, Moves]:
     frame = pl.read_parquet(path).with_columns((pl.col("ts").cast(pl.Datetime("us", "UTC")) + bar).alias("known_at"))
     found = {}
@@ -354,37 +327,6 @@ def real_moves(path: Path, bar: timedelta, least: timedelta) -> dict[str, Moves]
         if moves.history >= least:
             found[str(symbol)] = moves
     return found
-
-
-@pytest.mark.realdata
-def test_the_promise_was_kept_on_real_perpetuals(real_data: Path) -> None:
-    """1 % a month with a daily top-up is 0.033 % a day: 150 coins, five years, refit every eight weeks."""
-    moves = real_moves(real_data / "perp_4h_binance.parquet", 4 * HOUR, 300 * DAY)
-    assert len(moves) >= 100
-    kinds = {name: rise_class(split_multiplier(name)[0]) for name in moves}
-    table = coverage_table(moves, kinds, Promise(0.01, 30 * DAY, DAY, 0.0), refit=56 * DAY)
-    pooled = table.filter(pl.col("subject").str.starts_with("all"))
-    assert pooled["kept"].all()
-    whole = pooled.filter(pl.col("subject") == "all").row(0, named=True)
-    assert whole["windows"] > 100_000
-    assert 0 < whole["share"] < 1.2 * whole["promised"]
-    single = table.filter(~pl.col("subject").str.starts_with("all"))
-    assert single["kept"].mean() > 0.95
-
-
-@pytest.mark.realdata
-def test_the_promise_was_kept_for_young_coins(real_data: Path) -> None:
-    """From listing to day 180 the row of the worst tenth is needed, and is enough."""
-    moves = {
-        name: Moves(m.times[:1080], m.highs[:1080], m.closes[:1080], m.bar)
-        for name, m in real_moves(real_data / "perp_4h_binance.parquet", 4 * HOUR, 40 * DAY).items()
-        if name not in ("BTC", "ETH", "SOL")
-    }
-    kinds = dict.fromkeys(moves, RiseClass.ALT)
-    promise = Promise(0.01, 30 * DAY, DAY, 0.0)
-    table = coverage_table(moves, kinds, promise, warm_up=DAY, refit=30 * DAY)
-    young = table.filter(pl.col("subject") == "all young alt").row(0, named=True)
-    assert young["windows"] > 15_000 and young["kept"]
 
 
 @pytest.mark.realdata

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from stormsail.core import Finding, InputError, Trouble
-from stormsail.margin.types import CollateralRequirement, Method, Promise, UpMove
+import numpy as np
+
+from stormsail.core import Finding, InputError, Trouble, from_float, to_float
+from stormsail.margin.tiers import maintenance_rate, max_leverage
+from stormsail.margin.types import CollateralRequirement, Method, Promise, TierTable, UpMove
 
 
 def survive(promise: Promise) -> UpMove:
@@ -20,18 +24,15 @@ def survive(promise: Promise) -> UpMove:
     return UpMove("survive", promise.survive, "asked for", 0)
 
 
-def allowance(
-    *, funding_cap: float, interval_hours: float, hours: float, fee: float = 0.0, haircut: float = 0.0
-) -> float:
-    """Extra collateral per unit of notional: funding at its cap against the short until the top-up, the closing fee,
-    and the collateral's own haircut, all as fractions.
+def allowance(*, funding: float, fee: float = 0.0, haircut: float = 0.0) -> float:
+    """Extra collateral per unit of notional: funding paid until the top-up (:mod:`stormsail.margin.paid`), the closing
+    fee, and the collateral's own haircut, all as fractions: ``funding + fee + haircut``.
 
-    ``|funding_cap| * ceil(hours / interval_hours) + fee + haircut``.
-
-    >>> round(allowance(funding_cap=0.003, interval_hours=8, hours=24, fee=0.0005), 6)
-    0.0095
+    >>> from stormsail.margin.paid import funding_buffer
+    >>> round(allowance(funding=funding_buffer("BTC", 24, cap=0.003, interval_hours=8), fee=0.0005), 6)
+    0.004
     """
-    return abs(funding_cap) * math.ceil(hours / interval_hours) + fee + haircut
+    return funding + fee + haircut
 
 
 def margin_for(move: float, maintenance_rate: float, extras: float = 0.0) -> float:
@@ -92,6 +93,53 @@ def collateral_requirement(
         extras=extras,
         chance=tuple((m.name, float(m.exceed(top.move))) for m in ordered),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One linear short of a requirement.
+
+    Attributes:
+        notional: Absolute value now, positive.
+        table: Its brackets.
+        extras: See :func:`allowance`.
+    """
+
+    notional: float
+    table: TierTable
+    extras: float
+
+
+def shorts_requirement(
+    subject: str, methods: Sequence[Method], promise: Promise, legs: Sequence[Leg]
+) -> CollateralRequirement:
+    """Collateral of one short, or of a book that rises as one, per unit of notional.
+
+    Maintenance is that of the brackets at the liquidation price; allowances are weighted by notional. Where the venue's
+    leverage limit asks for more, the difference counts as extra.
+
+    Args:
+        subject: Contract id, or the name of a book.
+        methods: What each method wants survived.
+        promise: The promise to keep.
+        legs: The shorts, at least one.
+    """
+    move = max([m.move for m in methods] + [promise.survive])
+    notionals = np.array([leg.notional for leg in legs])
+    weights = notionals / notionals.sum()
+    at_end = [from_float(leg.notional * (1.0 + move)) for leg in legs]
+    shares = [to_float(maintenance_rate(n, leg.table)) for n, leg in zip(at_end, legs, strict=True)]
+    rate = sum(w * r for w, r in zip(weights, shares, strict=True))
+    extras = sum(w * leg.extras for w, leg in zip(weights, legs, strict=True))
+    least = sum(
+        w / max(to_float(max_leverage(from_float(leg.notional), leg.table)), 1.0)
+        for w, leg in zip(weights, legs, strict=True)
+    )
+    full = collateral_requirement(subject, methods, promise, float(rate), float(extras))
+    short = least - full.rate
+    if short <= 0:
+        return full
+    return collateral_requirement(subject, methods, promise, float(rate), float(extras + short))
 
 
 def ceiling_findings(requirement: CollateralRequirement) -> tuple[Finding, ...]:

@@ -1,52 +1,61 @@
-"""Whether the collateral rule kept its promise in the past, window by window, knowing only what was known."""
+"""Whether the collateral rule kept its promise in the past, window by window, knowing only what was known.
+
+A window is one horizon of the promise: thirty days by custom. At its beginning the rule is asked as the plan asks it;
+within it, collateral is topped up to that requirement at the end of every top-up span. A window fails if any of its
+spans ends in a liquidation, which is the event whose chance was promised.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stormsail.margin.collateral import collateral_requirement
-from stormsail.margin.floor import RiseClass, is_young
-from stormsail.margin.methods import standard_methods
+from stormsail.core import Contract, Unavailable, to_float
+from stormsail.margin.collateral import Leg, allowance, shorts_requirement
+from stormsail.margin.floor import MEASURED, FloorTable, RiseClass, is_young
+from stormsail.margin.methods import Simulated, standard_methods
 from stormsail.margin.moves import Moves
-from stormsail.margin.tail import block_maxima
-from stormsail.margin.types import Promise
+from stormsail.margin.paid import funding_buffer
+from stormsail.margin.span import liquidated
+from stormsail.margin.types import CollateralRequirement, Promise, TierTable
+
+FloatArray = NDArray[np.float64]
+Simulate = Callable[[Moves, timedelta], Simulated | Unavailable]
+
+METHODS = ("reflection", "bootstrap", "simulation", "pareto", "floor")
+
+HISTORY = timedelta(days=730)
+"""Bars that the rule looks at: two years, as in the plan."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How often a contract rose past what its collateral survives.
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """What is walked through: one contract from its first bar.
 
     Attributes:
-        subject: Contract id.
-        kind: Row of the floor table.
-        windows: Non-overlapping top-up spans looked at.
-        failures: Spans in which the rise was reached.
-        promised: Chance allowed per span.
-        low, high: Exact (Clopper-Pearson) 95 % band of the true failure share.
-        mean_move: Mean of the rises survived; of several contracts, weighted by their windows.
-        decided: Method to the number of times it decided.
+        contract: A linear contract.
+        moves: Its bar moves, of the mark price where there is one.
+        kind: Its row of the floor table once settled.
+        tables: Brackets in force on a day.
+        funding: Settlement times and rates, increasing in time; empty where they are not known.
+        cap: Cap of one settlement and hours between two.
+        notional: Value of the short when a span begins, in the quote currency.
     """
 
-    subject: str
+    contract: Contract
+    moves: Moves
     kind: RiseClass
-    windows: int
-    failures: int
-    promised: float
-    low: float
-    high: float
-    mean_move: float
-    decided: Mapping[str, int]
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise is compatible with what happened: the band reaches down to it."""
-        return self.low <= self.promised
+    tables: Callable[[date], TierTable]
+    funding: tuple[NDArray[np.datetime64], FloatArray]
+    cap: tuple[float, float]
+    notional: Decimal = Decimal(100_000)
 
 
 def binomial_band(failures: int, windows: int, level: float = 0.95) -> tuple[float, float]:
@@ -63,140 +72,169 @@ def binomial_band(failures: int, windows: int, level: float = 0.95) -> tuple[flo
     return low, high
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What is counted while one row of the floor table applies."""
-
-    windows: int = 0
-    failures: int = 0
-    rises: list[float] = field(default_factory=list)
-    decided: dict[str, int] = field(default_factory=dict)
-
-    def closed(self, subject: str, kind: RiseClass, promise: Promise) -> Coverage:
-        low, high = binomial_band(self.failures, self.windows) if self.windows else (0.0, 1.0)
-        mean = float(np.mean(self.rises)) if self.rises else float("nan")
-        alpha = promise.alpha_per_top_up
-        return Coverage(subject, kind, self.windows, self.failures, alpha, low, high, mean, _ranked(self.decided))
-
-
-def coverage(
-    subject: str,
-    moves: Moves,
-    kind: RiseClass,
-    promise: Promise,
+def promise_windows(
+    past: Past,
+    promises: Sequence[Promise],
     *,
     recording: np.datetime64 | None = None,
-    warm_up: timedelta = timedelta(days=180),
-    refit: timedelta = timedelta(days=14),
-    paths: int = 4_000,
-) -> tuple[Coverage, ...]:
-    """Walk through the history: set the rise from the past, count the top-up spans until the next refit that reach it.
-
-    A failure is ``max high / price at the start of the span - 1 >= b``: the same event that liquidates. The promise's
-    own ``survive`` counts like any method; set it to 0 to judge the statistics alone.
+    simulate: Simulate | None = None,
+    since: np.datetime64 | None = None,
+    warm_up: timedelta = timedelta(days=1),
+    measured: FloorTable = MEASURED,
+) -> pl.DataFrame:
+    """Walk through one contract: a requirement at the start of each window, and what became of it.
 
     Args:
-        subject: Contract id.
-        moves: Its bar moves from the beginning.
-        kind: Class of the settled coin; an alt is judged as a young one while :func:`~stormsail.margin.floor.is_young`
-            says so.
-        promise: The promise to be kept.
-        recording: Where the recording that ``moves`` come from begins; ``None`` takes the coin for one of unknown age.
+        past: The contract's past.
+        promises: All of one horizon. ``survive`` counts like any method; set it to 0 to judge the statistics alone.
+        recording: Where the recording that ``past`` comes from begins; ``None`` takes the coin for one of unknown age.
+        simulate: Method 3; ``None`` leaves it out.
+        since: Windows that begin earlier are left out.
         warm_up: Bars left to the first estimate.
-        refit: Span between two estimates.
-        paths: Bootstrap paths.
+        measured: Table of floor and ceiling.
 
     Returns:
-        One count for each row of the floor table that applied, at least one.
+        One row per promise and complete window, in the columns ``subject``, ``row`` (of the floor table), ``start``,
+        ``age`` (days since the first bar, null where unknown), ``chance`` (promised for the window), ``hours`` (of a
+        top-up span), ``spans``, ``failed`` (spans that ended in a liquidation), ``first`` (when the first did),
+        ``move`` (rise survived), ``rate`` (collateral per unit of notional), ``decided_by``; and for each of
+        :data:`METHODS` its
+        rise and, as ``<method>_failed``, the spans that reached it; null where it said nothing.
     """
-    tallies: dict[RiseClass, _Tally] = {}
-    per = moves.steps(refit)
-    for start in range(moves.steps(warm_up), len(moves.times) - moves.steps(promise.top_up), per):
-        ahead = Moves(
-            moves.times[start : start + per],
-            moves.highs[start : start + per],
-            moves.closes[start : start + per],
-            moves.bar,
-        )
-        reached: NDArray[np.float64] = block_maxima(ahead, promise.top_up)
-        if not len(reached):
-            continue
-        row = _row(kind, moves.times[0], recording, moves.times[start - 1])
-        methods, _ = standard_methods(moves.before(moves.times[start - 1]), row, promise, paths=paths)
-        rule = collateral_requirement(subject, methods, promise, 0.0)
-        tally = tallies.setdefault(row, _Tally())
-        tally.windows += len(reached)
-        tally.failures += int((reached >= rule.move).sum())
-        tally.rises.append(rule.move)
-        tally.decided[rule.decided_by] = tally.decided.get(rule.decided_by, 0) + 1
-    found = tallies or {kind: _Tally()}
-    return tuple(found[row].closed(subject, row, promise) for row in RiseClass if row in found)
-
-
-def _row(kind: RiseClass, first: np.datetime64, recording: np.datetime64 | None, at: np.datetime64) -> RiseClass:
-    if kind is not RiseClass.ALT or recording is None:
-        return kind
-    young = is_young(first.astype(datetime), recording.astype(datetime), at.astype(datetime))
-    return RiseClass.YOUNG if young else kind
-
-
-def coverage_table(
-    moves: Mapping[str, Moves],
-    kinds: Mapping[str, RiseClass],
-    promise: Promise,
-    *,
-    recording: np.datetime64 | None = None,
-    warm_up: timedelta = timedelta(days=180),
-    refit: timedelta = timedelta(days=14),
-) -> pl.DataFrame:
-    """:func:`coverage` of many contracts, one row for each and its class, then one row per class and one for all.
-
-    Columns: subject, class, windows, failures, share, promised, low, high, mean_move, decided_by (the commonest), kept.
-    Pooled bands treat spans of different coins as independent, which they are not: coins rally together, so a pooled
-    band is too narrow. The recording begins with the earliest bar of all contracts, if nothing else is said.
-    """
-    begin = min(m.times[0] for m in moves.values()) if recording is None else recording
-    single = [
-        part
-        for name in sorted(moves)
-        for part in coverage(name, moves[name], kinds[name], promise, recording=begin, warm_up=warm_up, refit=refit)
+    rows = [
+        _row(past, promise, window, row, rule, age)
+        for window, row, age in _windows(past, promises[0].horizon, recording, since, warm_up)
+        for promise, rule in _rules(past, promises, window[0], row, simulate, measured)
     ]
-    by_class = [[c for c in single if c.kind is kind] for kind in RiseClass]
-    everything = [*single, *(_pool(f"all {group[0].kind}", group) for group in by_class if group)]
-    everything.append(_pool("all", single))
-    return pl.DataFrame(
-        [
-            {
-                "subject": c.subject,
-                "class": str(c.kind),
-                "windows": c.windows,
-                "failures": c.failures,
-                "share": c.failures / c.windows if c.windows else None,
-                "promised": c.promised,
-                "low": c.low,
-                "high": c.high,
-                "mean_move": c.mean_move,
-                "decided_by": next(iter(c.decided), ""),
-                "kept": c.kept,
-            }
-            for c in everything
-        ]
-    )
+    return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def _pool(subject: str, group: list[Coverage]) -> Coverage:
-    windows = sum(c.windows for c in group)
-    failures = sum(c.failures for c in group)
-    low, high = binomial_band(failures, windows) if windows else (0.0, 1.0)
-    seen = [c for c in group if c.windows]
-    mean = sum(c.mean_move * c.windows for c in seen) / windows if windows else float("nan")
-    decided: dict[str, int] = {}
-    for one in group:
-        for method, count in one.decided.items():
-            decided[method] = decided.get(method, 0) + count
-    return Coverage(subject, group[0].kind, windows, failures, group[0].promised, low, high, mean, _ranked(decided))
+_SCHEMA: dict[str, Any] = {
+    "subject": pl.String,
+    "row": pl.String,
+    "start": pl.Datetime("us"),
+    "age": pl.Float64,
+    "chance": pl.Float64,
+    "hours": pl.Float64,
+    "spans": pl.Int64,
+    "failed": pl.Int64,
+    "first": pl.Datetime("us"),
+    "move": pl.Float64,
+    "rate": pl.Float64,
+    "decided_by": pl.String,
+    **dict.fromkeys(METHODS, pl.Float64),
+    **{f"{name}_failed": pl.Int64 for name in METHODS},
+}
 
 
-def _ranked(decided: Mapping[str, int]) -> dict[str, int]:
-    """Methods by how often they decided, the commonest first."""
-    return dict(sorted(decided.items(), key=lambda item: (-item[1], item[0])))
+def _windows(
+    past: Past, horizon: timedelta, recording: np.datetime64 | None, since: np.datetime64 | None, warm_up: timedelta
+) -> Iterator[tuple[tuple[int, int], RiseClass, float | None]]:
+    """Bars of each window (first and end), the row of the floor table at its start, and the contract's age in days."""
+    moves = past.moves
+    length = moves.steps(horizon)
+    first: datetime = moves.times[0].astype(datetime)
+    for start in range(moves.steps(warm_up), len(moves.times) - length + 1, length):
+        at: datetime = moves.times[start - 1].astype(datetime)
+        if since is not None and moves.times[start - 1] < since:
+            continue
+        listed = recording is not None and is_young(first, recording.astype(datetime), first)
+        row = past.kind
+        if (
+            listed
+            and recording is not None
+            and row is RiseClass.ALT
+            and is_young(first, recording.astype(datetime), at)
+        ):
+            row = RiseClass.YOUNG
+        yield (start, start + length), row, (at - first) / timedelta(days=1) if listed else None
+
+
+def _rules(
+    past: Past,
+    promises: Sequence[Promise],
+    start: int,
+    row: RiseClass,
+    simulate: Simulate | None,
+    measured: FloorTable,
+) -> Iterator[tuple[Promise, CollateralRequirement]]:
+    """The requirement for each promise, from what was known when the window began."""
+    at = past.moves.times[start - 1]
+    known = _known(past.moves, start)
+    table = past.tables(at.astype(datetime).date())
+    drawn = {p.top_up: simulate(known, p.top_up) for p in promises} if simulate is not None else {}
+    cap, interval = past.cap
+    for promise in promises:
+        methods, _ = standard_methods(known, row, promise, simulated=drawn.get(promise.top_up), measured=measured)
+        hours = promise.top_up / timedelta(hours=1)
+        young = row is RiseClass.YOUNG
+        paid = funding_buffer(past.contract.base, hours, cap=cap, interval_hours=interval, young=young)
+        extras = allowance(funding=paid, fee=to_float(past.contract.taker_fee))
+        leg = Leg(to_float(past.notional), table, extras)
+        yield promise, shorts_requirement(past.contract.id, methods, promise, [leg])
+
+
+def _known(moves: Moves, start: int) -> Moves:
+    """The moves of two years before bar ``start``."""
+    part = slice(max(0, start - moves.steps(HISTORY)), start)
+    return Moves(moves.times[part], moves.highs[part], moves.closes[part], moves.bar)
+
+
+def _row(
+    past: Past,
+    promise: Promise,
+    window: tuple[int, int],
+    row: RiseClass,
+    rule: CollateralRequirement,
+    age: float | None,
+) -> dict[str, Any]:
+    """What became of one requirement in one window."""
+    moves = past.moves
+    start = window[0]
+    table = past.tables(moves.times[start - 1].astype(datetime).date())
+    highs, paid, ends = _spans(past, window, moves.steps(promise.top_up))
+    tops = highs.max(axis=1, initial=0.0) - 1.0
+    when = [
+        ends[i, j]
+        for i in np.flatnonzero((highs - 1.0 + np.maximum(paid, 0.0)).max(axis=1, initial=0.0) >= rule.move)
+        if (j := liquidated(past.contract, past.notional, rule.rate, table, highs[i], paid[i])) is not None
+    ]
+    asked = {m.method: m.move for m in rule.methods}
+    return {
+        "subject": past.contract.id,
+        "row": str(row),
+        "start": moves.times[start - 1].astype(datetime),
+        "age": age,
+        "chance": promise.alpha,
+        "hours": promise.top_up / timedelta(hours=1),
+        "spans": len(highs),
+        "failed": len(when),
+        "first": min(when).astype(datetime) if when else None,
+        "move": rule.move,
+        "rate": rule.rate,
+        "decided_by": rule.decided_by,
+        **{name: asked.get(name) for name in METHODS},
+        **{f"{n}_failed": int((tops >= asked[n]).sum()) if n in asked else None for n in METHODS},
+    }
+
+
+def _spans(past: Past, window: tuple[int, int], steps: int) -> tuple[FloatArray, FloatArray, NDArray[np.datetime64]]:
+    """Highs over the price at the start of each whole top-up span, funding paid so far, and the ends of the bars.
+
+    All of shape (spans, steps). Funding is counted from the bar on in which it is settled, at the price of that bar's
+    end, as a fraction of the notional at the start. Spans with a hole are left out.
+    """
+    moves = past.moves
+    start = window[0]
+    count = (window[1] - start) // steps
+    shape = (count, steps)
+    inside = slice(start, start + count * steps)
+    closes, highs = moves.closes[inside].reshape(shape), moves.highs[inside].reshape(shape)
+    whole = np.isfinite(closes).all(axis=1) & np.isfinite(highs).all(axis=1)
+    ends = moves.times[inside].reshape(shape)
+    level = np.cumprod(closes, axis=1)
+    settled, rates = past.funding
+    edges = np.searchsorted(settled, moves.times[start - 1 : start + count * steps], side="right")
+    sums = np.concatenate([[0.0], np.cumsum(rates)])[edges]
+    paid = np.cumsum(-np.diff(sums).reshape(shape) * level, axis=1)
+    return (level / closes * highs)[whole], paid[whole], ends[whole]

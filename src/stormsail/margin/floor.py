@@ -23,15 +23,19 @@ class RiseClass(StrEnum):
     YOUNG = "young alt"
 
 
-_HOURS = (8.0, 24.0, 72.0, 168.0)
-_MEASURED: dict[RiseClass, tuple[tuple[float, float], ...]] = {
+FLOOR_HOURS = (8.0, 24.0, 72.0, 168.0)
+
+FloorTable = Mapping[RiseClass, tuple[tuple[float, float], ...]]
+"""By class and span of :data:`FLOOR_HOURS`: the rise (largest high over open) reached in 1 % and in 0.1 % of spans."""
+
+MEASURED: FloorTable = {
     RiseClass.BTC: ((0.070, 0.126), (0.118, 0.211), (0.208, 0.405), (0.309, 0.526)),
     RiseClass.ETH: ((0.086, 0.138), (0.143, 0.276), (0.248, 0.613), (0.388, 0.755)),
     RiseClass.SOL: ((0.145, 0.304), (0.247, 0.538), (0.476, 0.800), (0.810, 1.12)),
     RiseClass.ALT: ((0.166, 0.373), (0.299, 0.644), (0.550, 1.03), (0.876, 1.33)),
     RiseClass.YOUNG: ((0.329, 0.877), (0.680, 1.61), (1.42, 2.50), (2.22, 3.54)),
 }
-"""By class and horizon of 8 h, 1, 3 and 7 days: the rise (largest high over open) reached in 1 % and in 0.1 % of spans.
+"""The table in force.
 
 ``alt`` is the median coin, ``young alt`` the worst tenth of coins: one cannot tell which a new coin will prove to be.
 """
@@ -88,22 +92,28 @@ def rise_class(base: str, *, young: bool = False) -> RiseClass:
     return RiseClass.YOUNG if young else RiseClass.ALT
 
 
-def _quantiles(kind: RiseClass, top_up: timedelta) -> tuple[float, float]:
+def _quantiles(kind: RiseClass, top_up: timedelta, measured: FloorTable) -> tuple[float, float]:
     """The 99 % and 99.9 % rises at a horizon, by straight lines in log rise over log time.
 
     Below 8 hours the 8-hour figures stand (a floor may be too strict, not too lax); beyond 7 days the last line goes
     on.
     """
-    rows = _MEASURED[kind]
-    hours = max(top_up / timedelta(hours=1), _HOURS[0])
-    right = next((i for i in range(1, len(_HOURS)) if hours <= _HOURS[i]), len(_HOURS) - 1)
-    share = math.log(hours / _HOURS[right - 1]) / math.log(_HOURS[right] / _HOURS[right - 1])
+    rows = measured[kind]
+    hours = max(top_up / timedelta(hours=1), FLOOR_HOURS[0])
+    right = next((i for i in range(1, len(FLOOR_HOURS)) if hours <= FLOOR_HOURS[i]), len(FLOOR_HOURS) - 1)
+    share = math.log(hours / FLOOR_HOURS[right - 1]) / math.log(FLOOR_HOURS[right] / FLOOR_HOURS[right - 1])
     low, high = rows[right - 1], rows[right]
     often, rarely = (math.exp((1 - share) * math.log(a) + share * math.log(b)) for a, b in zip(low, high, strict=True))
     return often, rarely
 
 
-def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, alpha: float = 0.001) -> Method:
+def floor_rise(
+    kind: RiseClass | str | Mapping[str, float],
+    top_up: timedelta,
+    alpha: float = 0.001,
+    *,
+    measured: FloorTable = MEASURED,
+) -> Method:
     """Method 5: the measured rise at the chance allowed in one top-up span.
 
     The rise follows a straight line in log rise over log chance, a power tail through both measured points. A stricter
@@ -114,6 +124,7 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
         kind: Class of the coin; or weights by class for a book, whose floor is the weighted mean (all rise together).
         top_up: Time until more collateral arrives.
         alpha: Chance per top-up span.
+        measured: The table, where it is not the one in force.
 
     Raises:
         InputError: If a class is unknown, weights are not positive, or alpha is not a chance.
@@ -134,7 +145,7 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
     total = sum(shares.values())
     often = rarely = 0.0
     for name in sorted(shares):
-        one, two = _quantiles(RiseClass(name), top_up)
+        one, two = _quantiles(RiseClass(name), top_up, measured)
         often += shares[name] / total * one
         rarely += shares[name] / total * two
     steep = math.log(rarely / often)
@@ -151,7 +162,7 @@ def floor_rise(kind: RiseClass | str | Mapping[str, float], top_up: timedelta, a
     return Method(UpMove("floor", round(move, 12), detail, 0), exceed)
 
 
-def ceiling_rise(top_up: timedelta, alpha: float) -> float:
+def ceiling_rise(top_up: timedelta, alpha: float, *, measured: FloorTable = MEASURED) -> float:
     """Most that an estimate may ask for: the measured rise of the worst tenth of coins at that chance.
 
     A few hundred days of one coin, or a model fitted to them, cannot show that it will do worse than the worst tenth of
@@ -160,4 +171,4 @@ def ceiling_rise(top_up: timedelta, alpha: float) -> float:
     >>> round(ceiling_rise(timedelta(days=1), 0.01 / 30), 3)
     2.429
     """
-    return floor_rise(RiseClass.YOUNG, top_up, alpha).move
+    return floor_rise(RiseClass.YOUNG, top_up, alpha, measured=measured).move

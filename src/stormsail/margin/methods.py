@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core import Unavailable
-from stormsail.margin.floor import RiseClass, ceiling_rise, floor_rise
+from stormsail.margin.floor import MEASURED, FloorTable, RiseClass, ceiling_rise, floor_rise
 from stormsail.margin.moves import Moves
 from stormsail.margin.rise import PATHS, SEED, bootstrap_rise, ewma_sigma_daily, from_simulation, reflection
 from stormsail.margin.tail import block_maxima, pareto_tail
@@ -40,6 +40,7 @@ def standard_methods(
     simulated: Simulated | Unavailable | None = None,
     paths: int = PATHS,
     seed: int = SEED,
+    measured: FloorTable = MEASURED,
 ) -> tuple[tuple[Method, ...], tuple[Unavailable, ...]]:
     """What each method wants survived within one top-up span, the floor first, and why others say nothing.
 
@@ -54,6 +55,7 @@ def standard_methods(
         simulated: Largest simulated rises, for method 3; ``None`` leaves the method out.
         paths: Bootstrap paths.
         seed: Key of bootstrap and refits.
+        measured: Table of floor and ceiling, where it is not the one in force.
 
     >>> from datetime import timedelta
     >>> p = Promise(0.01, timedelta(days=30), timedelta(days=1), 0.30)
@@ -62,13 +64,13 @@ def standard_methods(
     (['floor'], ['no bars'])
     """
     alpha, span = promise.alpha_per_top_up, promise.top_up
-    found: list[Method | Unavailable] = [floor_rise(kind, span, alpha)]
+    found: list[Method | Unavailable] = [floor_rise(kind, span, alpha, measured=measured)]
     if isinstance(simulated, Unavailable):
         found.append(simulated)
     elif simulated is not None:
         found.append(from_simulation(simulated.maxima, alpha, simulated.model, simulated.weights))
     found += [moves] if isinstance(moves, Unavailable) else _from_history(moves, span, alpha, paths, seed)
-    most = ceiling_rise(span, alpha)
+    most = ceiling_rise(span, alpha, measured=measured)
     return tuple(_held(m, most) for m in found if isinstance(m, Method)), tuple(
         m for m in found if isinstance(m, Unavailable)
     )

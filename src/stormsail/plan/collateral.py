@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from stormsail.core import Finding, Trouble, Unavailable, from_float, to_float
-from stormsail.margin.collateral import allowance, collateral_requirement
+from stormsail.core import Finding, Trouble, Unavailable, to_float
+from stormsail.margin.collateral import Leg, allowance, shorts_requirement
 from stormsail.margin.floor import rise_class
 from stormsail.margin.methods import Simulated, standard_methods
 from stormsail.margin.moves import ENOUGH, Moves, book_moves
-from stormsail.margin.tiers import maintenance_rate, max_leverage
+from stormsail.margin.paid import funding_buffer
 from stormsail.margin.types import CollateralRequirement, Method, Promise
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.terms import Terms
@@ -83,31 +83,14 @@ class Keeper:
         self, subject: str, methods: Sequence[Method], terms: Sequence[Terms], notionals: FloatArray
     ) -> CollateralRequirement:
         """Put maintenance at the liquidation price, allowances and the venue's leverage limit on top of the rise."""
-        move = max([m.move for m in methods] + [self.promise.survive])
-        weights = notionals / notionals.sum()
-        at_end = [from_float(float(n) * (1.0 + move)) for n in notionals]
-        rate = sum(w * to_float(maintenance_rate(n, t.table)) for w, n, t in zip(weights, at_end, terms, strict=True))
-        extras = sum(w * self._allowance(t) for w, t in zip(weights, terms, strict=True))
-        least = sum(
-            w / max(to_float(max_leverage(from_float(float(n)), t.table)), 1.0)
-            for w, n, t in zip(weights, notionals, terms, strict=True)
-        )
-        full = collateral_requirement(subject, methods, self.promise, float(rate), float(extras))
-        short = least - full.rate
-        return (
-            full
-            if short <= 0
-            else collateral_requirement(subject, methods, self.promise, float(rate), float(extras + short))
-        )
+        legs = [Leg(float(n), t.table, self._allowance(t)) for n, t in zip(notionals, terms, strict=True)]
+        return shorts_requirement(subject, methods, self.promise, legs)
 
     def _allowance(self, terms: Terms) -> float:
         cap, hours = terms.funding_cap
-        return allowance(
-            funding_cap=cap,
-            interval_hours=hours,
-            hours=self.promise.top_up / timedelta(hours=1),
-            fee=to_float(terms.contract.taker_fee),
-        )
+        span = self.promise.top_up / timedelta(hours=1)
+        paid = funding_buffer(terms.contract.base, span, cap=cap, interval_hours=hours, young=terms.young)
+        return allowance(funding=paid, fee=to_float(terms.contract.taker_fee))
 
 
 def _row(terms: Terms) -> str:
