@@ -149,13 +149,13 @@ class State(NamedTuple):
     cleared: Ints
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]  # numba is untyped
+@njit(cache=True, nogil=True)
 def part(amount: int, of: int, whole: int) -> int:
     """``amount * of / whole`` rounded down, for ``0 <= of`` and ``of * whole`` within 64 bits."""
     return (amount // whole) * of + (amount % whole) * of // whole
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def value_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     """Value of a signed position in smallest units, rounded down: ``lots ticks num / den``, inverse
     ``-lots num / ticks``."""
@@ -164,7 +164,7 @@ def value_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     return (lots * ticks * num) // den
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _size(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     """Absolute notional in smallest units, rounded up."""
     if inverse:
@@ -172,7 +172,7 @@ def _size(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     return -((-abs(lots) * ticks * num) // den)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def post(
     rows: Ints, used: int, t: int, flow: int, a: int, item: int, c: int, amount: int, units: int, ticks: int
 ) -> int:
@@ -188,7 +188,7 @@ def post(
     return used + 1
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def fill_price(change: int, last: int, share: float) -> int:
     """Ticks paid: the last price worse by ``share``, to the whole tick that is worse, at least one."""
     if change > 0:
@@ -196,7 +196,7 @@ def fill_price(change: int, last: int, share: float) -> int:
     return max(int(np.floor(last * (1.0 - share))), 1)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def trade(
     t: int,
     a: int,
@@ -244,16 +244,17 @@ def trade(
     return used
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _maintenance(notional: float, i: int, terms: Terms) -> float:
     """Maintenance margin of a notional by its bracket."""
     k = 0
     while notional > terms.cap[i, k]:
         k += 1
-    return notional * terms.rate[i, k] - terms.taken[i, k]
+    margin: float = notional * terms.rate[i, k] - terms.taken[i, k]
+    return margin
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def judged(a: int, price: Floats, worth: Floats, terms: Terms, state: State) -> tuple[float, float, float]:
     """Balance, requirement and all that is at stake of account ``a`` at prices in ticks, in the currency it is judged
     in."""
@@ -288,7 +289,7 @@ def judged(a: int, price: Floats, worth: Floats, terms: Terms, state: State) -> 
     return balance, needed, stake
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _held(a: int, terms: Terms, state: State) -> bool:
     for i in range(terms.first[a], terms.first[a + 1]):
         if state.lots[i] != 0:
@@ -296,7 +297,7 @@ def _held(a: int, terms: Terms, state: State) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _verdict(a: int, t: int, price: Floats, worth: Floats, terms: Terms, state: State) -> int:
     """Whether the account lives at these prices, is liquidated, or is too close to say."""
     balance, needed, stake = judged(a, price, worth, terms, state)
@@ -305,7 +306,7 @@ def _verdict(a: int, t: int, price: Floats, worth: Floats, terms: Terms, state: 
     return LIQUIDATION if balance < needed else DONE
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def funding_of(lots: int, ticks: int, rate: int, inverse: bool, num: int, den: int) -> int:
     """Funding received by a position, in smallest units: rounded down if received, up if paid."""
     if (lots < 0) == (rate > 0):
@@ -314,7 +315,7 @@ def funding_of(lots: int, ticks: int, rate: int, inverse: bool, num: int, den: i
     return part(-_size(lots, ticks, inverse, num, den), abs(rate), RATE)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _plain_room(
     t: int,
     first: int,
@@ -336,7 +337,7 @@ def _plain_room(
     return asked <= balance
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: State) -> bool:
     """Whether the account has the initial margin for ``change`` more lots of contract ``i``."""
     price = tape.close[t].astype(np.float64)
@@ -352,7 +353,7 @@ def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: 
     return asked <= balance
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[misc]
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _scan(
     start: int,
     stop: int,
@@ -395,7 +396,7 @@ def _scan(
     return stop
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def walk(
     start: int, stop: int, tape: Tape, terms: Terms, rule: Rule, state: State, paid: Ints, rows: Ints, used: int
 ) -> tuple[int, int, int, int]:

@@ -1,0 +1,298 @@
+"""Margin accounts of a replay, and their translation into whole numbers for the compiled walk.
+
+Money is counted in millionths of a stablecoin or dollar and in hundred-millionths of a coin; prices in ticks of a power
+of ten fine enough for nine digits. A value that would not fit 64 bits is refused before the walk begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from math import floor, log10
+
+import numpy as np
+
+from stormsail.core import STABLECOINS, Contract, InputError, Payoff, from_float, to_float
+from stormsail.core.exact import MONEY_CONTEXT
+from stormsail.lab._kernels import MISSING, RATE, Floats, State, Tape, Terms
+from stormsail.lab.course import Course, settlement_currency
+from stormsail.margin.types import TierTable
+
+MONEY_DIGITS, COIN_DIGITS = 6, 8
+_LARGEST = 4 * 10**18
+_PRICE_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One contract an account may hold.
+
+    Attributes:
+        contract: Which.
+        table: Its brackets; ``None`` for a contract that asks for no maintenance (a fully backed token).
+        fee: Taker fee; the contract's own unless given.
+        counts_fee: Whether the closing fee is part of maintenance.
+        at_entry: Whether maintenance is counted on the value at entry.
+        most: Most units it will ever hold, for the check that numbers fit; ten times the first target is a good guess.
+    """
+
+    contract: Contract
+    table: TierTable | None
+    fee: Decimal
+    counts_fee: bool = False
+    at_entry: bool = False
+    most: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginAccount:
+    """One margin account: what shares collateral.
+
+    Attributes:
+        name: The venue, or the contract of an isolated position.
+        venue: Venue key.
+        legs: Its contracts.
+        deposit: Collateral at the start, by currency.
+        weight: Share of each currency that counts as collateral; 1 where it is not named.
+        currency: The currency it is judged in if all is in one, else ``None``: judged in the currency of account.
+    """
+
+    name: str
+    venue: str
+    legs: tuple[Leg, ...]
+    deposit: Mapping[str, Decimal]
+    weight: Mapping[str, float] = field(default_factory=dict)
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Books:
+    """Accounts in whole numbers.
+
+    Attributes:
+        accounts: As given; their legs in order are the contracts of all arrays.
+        columns: Column of the course behind each contract.
+        digits: Decimals of each contract's price.
+        places: Decimals of each currency.
+        tape, terms, state: For the walk.
+    """
+
+    accounts: tuple[MarginAccount, ...]
+    columns: tuple[int, ...]
+    digits: tuple[int, ...]
+    places: tuple[int, ...]
+    tape: Tape
+    terms: Terms
+    state: State
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """All legs in order."""
+        return tuple(leg for account in self.accounts for leg in account.legs)
+
+    def account_of(self, leg: int) -> int:
+        """Index of the account that holds a leg."""
+        return int(np.searchsorted(self.terms.first, leg, side="right")) - 1
+
+
+def places_of(currency: str) -> int:
+    """Decimals in which a currency is counted.
+
+    >>> places_of("USDT"), places_of("BTC")
+    (6, 8)
+    """
+    return MONEY_DIGITS if currency in STABLECOINS else COIN_DIGITS
+
+
+def quanta(amount: Decimal, currency: str) -> int:
+    """An amount in smallest units, rounded down.
+
+    >>> quanta(Decimal("1.2345678"), "USDT")
+    1234567
+    """
+    with localcontext(MONEY_CONTEXT):
+        return floor(amount.scaleb(places_of(currency)))
+
+
+def amount_of(units: int, currency: str) -> Decimal:
+    """Smallest units as an amount."""
+    with localcontext(MONEY_CONTEXT):
+        return Decimal(int(units)).scaleb(-places_of(currency))
+
+
+def open_books(course: Course, accounts: Sequence[MarginAccount]) -> Books:
+    """Translate accounts and the course they will go through.
+
+    Raises:
+        InputError: If a contract is not in the course, stands in it twice as often as needed, or a value would not fit.
+    """
+    legs = [leg for account in accounts for leg in account.legs]
+    columns = _columns(course, legs)
+    currencies = {name: c for c, name in enumerate(course.currencies)}
+    digits = tuple(_digits(course, leg, column) for leg, column in zip(legs, columns, strict=True))
+    tape = _tape(course, columns, digits)
+    terms = _terms(course, accounts, legs, digits, currencies)
+    cash = np.zeros((len(accounts), len(currencies)), dtype=np.int64)
+    for a, account in enumerate(accounts):
+        for currency, amount in account.deposit.items():
+            if currency not in currencies:
+                raise InputError(
+                    f"collateral in {currency} has no price in the course", cure="name it among the currencies",
+                    where=account.name,
+                )  # fmt: skip
+            cash[a, currencies[currency]] = quanta(amount, currency)
+    n, many = len(legs), len(accounts)
+    state = State(np.zeros(n, np.int64), np.zeros(n, np.int64), cash, np.zeros(many, bool), np.full(many, -1, np.int64))
+    return Books(tuple(accounts), columns, digits, tuple(map(places_of, course.currencies)), tape, terms, state)
+
+
+def _columns(course: Course, legs: Sequence[Leg]) -> tuple[int, ...]:
+    at: dict[str, list[int]] = {}
+    for column, contract in enumerate(course.contracts):
+        at.setdefault(contract.id, []).append(column)
+    found = []
+    for leg in legs:
+        if leg.contract.id not in at:
+            raise InputError(
+                "not recorded in this course", cure="record the course with every contract of the accounts",
+                where=leg.contract.id,
+            )  # fmt: skip
+        found.append(at[leg.contract.id][0])
+    return tuple(found)
+
+
+def _unit(leg: Leg, digits: int) -> Fraction:
+    """Smallest units per lot and tick (inverse: per lot, times ticks)."""
+    contract, places = leg.contract, places_of(settlement_currency(leg.contract))
+    size: Fraction = Fraction(contract.size) * Fraction(contract.lot) * 10**places
+    scale: int = 10**digits
+    return size * scale if contract.payoff is Payoff.INVERSE else size / scale
+
+
+def _digits(course: Course, leg: Leg, column: int) -> int:
+    """Decimals for the price: nine digits at the highest price, fewer where a value would not fit otherwise."""
+    contract = leg.contract
+    prices = np.concatenate([course.high[:, column], course.last[:, column]])
+    known = prices[np.isfinite(prices)]
+    if not len(known) or not (known > 0).all():
+        raise InputError("prices must be positive and known at some moment", cure="check the data", where=contract.id)
+    top = float(known.max())
+    lots = int(max(leg.most, contract.lot * 10) / contract.lot) * 20
+    finest = _PRICE_DIGITS - 1 - floor(log10(top))
+    for digits in range(finest, finest - 4, -1):
+        unit = _unit(leg, digits)
+        ticks = 1 if contract.payoff is Payoff.INVERSE else int(top * 10.0**digits) + 1
+        if lots * ticks * unit.numerator < _LARGEST:
+            return digits
+    raise InputError(
+        f"a position of {leg.most:f} at {top:g} is too large to be counted exactly",
+        cure="split it over several accounts, or give a coarser lot", where=contract.id,
+    )  # fmt: skip
+
+
+def _tape(course: Course, columns: Sequence[int], digits: Sequence[int]) -> Tape:
+    at = list(columns)
+    scale = 10.0 ** np.array(digits, dtype=np.float64)
+    unlisted = ~np.isfinite(course.last[:, at])
+
+    def ticks(prices: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            return np.where(unlisted, 1.0, np.maximum(np.rint(prices[:, at] * scale), 1.0))
+
+    settles = course.settles[:, at]
+    rate = np.where(settles, np.rint(np.nan_to_num(course.rate[:, at]) * RATE), 0).astype(np.int64)
+    rate[settles & ~np.isfinite(course.rate[:, at])] = MISSING
+    any_settles = settles.any(axis=1)
+    return Tape(
+        close=ticks(course.mark).astype(np.int64),
+        last=ticks(course.last).astype(np.int64),
+        high=np.ascontiguousarray(ticks(course.high)),
+        low=np.ascontiguousarray(ticks(course.low)),
+        rate=rate,
+        settles=np.where(any_settles, np.cumsum(any_settles) - 1, -1).astype(np.int64),
+        worth=np.ascontiguousarray(course.worth),
+        worst=np.ascontiguousarray(course.worst),
+        slip=np.ascontiguousarray(course.half_spread[:, at]),
+        impact=np.ascontiguousarray(course.impact[:, at]),
+        open=np.ascontiguousarray(course.tradable[:, at]),
+    )
+
+
+def _terms(
+    course: Course, accounts: Sequence[MarginAccount], legs: Sequence[Leg], digits: Sequence[int],
+    currencies: Mapping[str, int],
+) -> Terms:  # fmt: skip
+    units = [_unit(leg, d) for leg, d in zip(legs, digits, strict=True)]
+    settle = [settlement_currency(leg.contract) for leg in legs]
+    deep = max((len(leg.table.tiers) for leg in legs if leg.table), default=1)
+    cap, rate, taken = np.full((len(legs), deep), np.inf), np.zeros((len(legs), deep)), np.zeros((len(legs), deep))
+    for i, leg in enumerate(legs):
+        tiers = leg.table.tiers if leg.table else ()
+        for k in range(deep if tiers else 0):
+            tier = tiers[min(k, len(tiers) - 1)]
+            rate[i, k], taken[i, k] = to_float(tier.rate), to_float(tier.deduction)
+            if k < len(tiers) - 1:
+                cap[i, k] = to_float(tier.cap)
+    inverse = np.array([leg.contract.payoff is Payoff.INVERSE for leg in legs], dtype=bool)
+    alone = np.array([currencies[a.currency] if a.currency else -1 for a in accounts], dtype=np.int64)
+    first = np.cumsum([0, *(len(a.legs) for a in accounts)]).astype(np.int64)
+    weight = np.ones((len(accounts), len(currencies)))
+    for a, account in enumerate(accounts):
+        for currency, share in account.weight.items():
+            weight[a, currencies[currency]] = share
+    at_entry = np.array([leg.at_entry for leg in legs], dtype=bool)
+    charged = np.array([to_float(leg.fee) if leg.counts_fee else 0.0 for leg in legs])
+    spans = [slice(first[a], first[a + 1]) for a in range(len(accounts))]
+    plain = np.array(
+        [
+            alone[a] >= 0 and not inverse[s].any() and not at_entry[s].any() and not charged[s].any()
+            for a, s in enumerate(spans)
+        ],
+        dtype=bool,
+    )
+    places = [places_of(name) for name in course.currencies]
+    return Terms(
+        first=first,
+        currency=np.array([currencies[name] for name in settle], dtype=np.int64),
+        inverse=inverse,
+        num=np.array([u.numerator for u in units], dtype=np.int64),
+        den=np.array([u.denominator for u in units], dtype=np.int64),
+        unit=np.array([float(u) / 10.0 ** places_of(name) for u, name in zip(units, settle, strict=True)]),
+        fee=np.array([int(leg.fee * RATE) for leg in legs], dtype=np.int64),
+        cap=cap,
+        rate=rate,
+        taken=taken,
+        initial=np.array([_initial(leg) for leg in legs]),
+        charged=charged,
+        at_entry=at_entry,
+        least=np.array([_least(leg) for leg in legs], dtype=np.int64),
+        alone=alone,
+        weight=weight,
+        quantum=10.0 ** -np.array(places, dtype=np.float64),
+        both=~plain,
+        plain=plain,
+    )
+
+
+def _initial(leg: Leg) -> float:
+    """Initial margin at the largest leverage; a contract without brackets is paid for in full elsewhere."""
+    return 1.0 / to_float(leg.table.tiers[0].max_leverage) if leg.table else 0.0
+
+
+def _least(leg: Leg) -> int:
+    if leg.contract.payoff is Payoff.INVERSE:
+        return 0
+    return quanta(leg.contract.min_notional, settlement_currency(leg.contract))
+
+
+def with_deposit(account: MarginAccount, currency: str, amount: Decimal) -> MarginAccount:
+    """The same account with another deposit in one currency."""
+    return replace(account, deposit={**account.deposit, currency: amount})
+
+
+def exact_price(ticks: float, digits: int) -> Decimal:
+    """A price in ticks as a decimal number."""
+    with localcontext(MONEY_CONTEXT):
+        return from_float(float(ticks)).scaleb(-digits)
