@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormsail.core import InputError, Unavailable
+from stormsail.market.resample import stationary_indices
 from stormsail.ratio.effectiveness import bootstrap_interval, effectiveness, shortfall
-from stormsail.ratio.errors import stationary_indices
 
 
 def book(rows=365, rho=0.8, seed=1):

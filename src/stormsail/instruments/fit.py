@@ -7,7 +7,6 @@ pairs takes the place of the bootstrap that the contest for the portfolio uses.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 from stormsail.core import Unavailable
 from stormsail.market.panel import FloatArray
 from stormsail.ratio.contest import window_text
-from stormsail.ratio.effectiveness import MINIMUM, measure
+from stormsail.ratio.effectiveness import MINIMUM, described, figures
 from stormsail.ratio.estimators import DECAY, SHRINK
 from stormsail.ratio.types import MaybeEffectiveness
 
 MIN_TRAIN = 60
 LAGS = 5
+_NORMAL = 1.959963984540054  # the 97.5 % quantile of the normal law
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,69 +47,42 @@ def walk_many(y: FloatArray, x: FloatArray, *, min_train: int = MIN_TRAIN) -> Wa
         x: Returns of the instruments, shape (T, k).
         min_train: Days learnt from before the first one tested.
     """
-    t, n = y.shape
-    k = x.shape[1]
-    hedged = np.full((t, n), np.nan)
-    seen = np.zeros(n, dtype=np.int64)
-    xx, xy = np.zeros((n, k, k)), np.zeros((n, k))
-    ratios = np.full((n, k), np.nan)
-    valid: NDArray[np.bool_] = np.isfinite(y) & np.isfinite(x).all(axis=1, keepdims=True)
-    products = np.einsum("ti,tj->tij", x, x)
-    for row in range(t):
-        ok = valid[row]
-        ready = ok & (seen >= min_train)
-        if ready.any():
-            hedged[row, ready] = y[row, ready] - _ratios(xx[ready], xy[ready]) @ x[row]
-        xx[ok] = DECAY * xx[ok] + products[row]
-        xy[ok] = DECAY * xy[ok] + y[row, ok, None] * x[row]
-        seen[ok] += 1
-    known = seen >= min_train
-    if known.any():
-        ratios[known] = _ratios(xx[known], xy[known])
+    from stormsail.ratio._kernels import shrunk_walks
+
+    hedged, ratios = shrunk_walks(np.ascontiguousarray(y), np.ascontiguousarray(x), DECAY, SHRINK, min_train)
     return Walks(hedged, ratios)
 
 
-def _ratios(xx: FloatArray, xy: FloatArray) -> FloatArray:
-    """``(1 - s) S_xx^-1 S_xy + s / k`` for each target; shapes (n, k, k), (n, k)."""
-    k = xy.shape[1]
-    if k == 1:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.where(xx[:, :, 0] > 0, xy / xx[:, :, 0], 0.0)
-    else:
-        slope = (np.linalg.pinv(xx, hermitian=True) @ xy[:, :, None])[:, :, 0]
-    return np.asarray((1.0 - SHRINK) * slope + SHRINK / k, dtype=np.float64)
-
-
-def effectiveness_of(y: FloatArray, hedged: FloatArray, times: NDArray[np.datetime64]) -> MaybeEffectiveness:
-    """Effectiveness of one hedge on the days it was tested.
+def effects_of(y: FloatArray, hedged: FloatArray, times: NDArray[np.datetime64]) -> tuple[MaybeEffectiveness, ...]:
+    """Effectiveness of each hedge on the days it was tested.
 
     ``1 - Var(hedged) / Var(unhedged)``; the interval is normal with the Newey-West variance (5 lags) of
     ``((1 - HE) (u^2 - Var u) - (e^2 - Var e)) / Var u``.
 
     Args:
-        y: Unhedged returns, shape (T,).
-        hedged: Hedged returns, NaN on days not tested, shape (T,).
+        y: Unhedged returns, shape (T, N).
+        hedged: Hedged returns, NaN on days not tested, shape (T, N).
         times: Moments of the returns, shape (T,).
 
     Source: Ederington 1979; Newey & West 1987.
     """
-    rows = np.isfinite(y) & np.isfinite(hedged)
-    u, e, days = y[rows], hedged[rows], times[rows]
-    if len(u) < MINIMUM:
-        return Unavailable(f"{len(u)} days to test on, {MINIMUM} needed")
-    variance = float(u.var())
-    if not variance > 0.0:
-        return Unavailable("its returns do not move")
-    value = 1.0 - float(e.var()) / variance
-    uu, ee = np.square(u - u.mean()), np.square(e - e.mean())
-    influence = ((1.0 - value) * (uu - uu.mean()) - (ee - ee.mean())) / variance
-    half = 1.959963984540054 * math.sqrt(max(0.0, _long_run(influence)) / len(u))
-    return measure(u, e, np.array([value - half, min(1.0, value + half)]), window_text(days))
+    windows: dict[tuple[float, float], str] = {}
+    found: list[MaybeEffectiveness] = []
+    for row in figures(y, hedged, LAGS):
+        n, first, last, variance, value, error = (float(v) for v in row[:6])
+        if n < MINIMUM:
+            found.append(Unavailable(f"{n:.0f} days to test on, {MINIMUM} needed"))
+            continue
+        if not variance > 0.0:
+            found.append(Unavailable("its returns do not move"))
+            continue
+        if (first, last) not in windows:
+            windows[first, last] = window_text(times[int(first) : int(last) + 1])
+        half = _NORMAL * error
+        found.append(described(row, value - half, min(1.0, value + half), windows[first, last]))
+    return tuple(found)
 
 
-def _long_run(values: FloatArray) -> float:
-    """Newey-West variance of a mean-zero series, Bartlett weights, 5 lags."""
-    total = float(values @ values)
-    for lag in range(1, min(LAGS, len(values) - 1) + 1):
-        total += 2.0 * (1.0 - lag / (LAGS + 1)) * float(values[lag:] @ values[:-lag])
-    return total / len(values)
+def effectiveness_of(y: FloatArray, hedged: FloatArray, times: NDArray[np.datetime64]) -> MaybeEffectiveness:
+    """:func:`effects_of` one hedge; arrays of shape (T,)."""
+    return effects_of(y[:, None], hedged[:, None], times)[0]

@@ -13,7 +13,7 @@ from stormsail.audit.types import AssetExposure, ExposureReport, Risk
 from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable, to_float
 from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_candidates, proxy_candidates
 from stormsail.instruments.evidence import SHORT, Evidence, gather, weighted
-from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
+from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, effects_of, walk_many
 from stormsail.instruments.judge import PRIOR, Fit, Need, judge, suffices
 from stormsail.instruments.offers import Offer, offers_of
 from stormsail.instruments.types import Candidate, CandidateScore, Leg, Route, Shortlist, VenueRecord
@@ -120,9 +120,9 @@ def _fit_proxies(desk: _Desk) -> None:
     y = np.column_stack([desk.evidence.coins[name] for name in names])
     for candidate in proxy_candidates(None, desk.majors, desk.evidence.basket.candidate):
         walked = walk_many(y, _columns(desk, candidate))
-        for j, name in enumerate(names):
-            measured = effectiveness_of(y[:, j], walked.hedged[:, j], desk.evidence.times)
-            ratio = float(walked.ratios[j].sum())
+        measures = effects_of(y, walked.hedged, desk.evidence.times)
+        for name, measured, ratios in zip(names, measures, walked.ratios, strict=True):
+            ratio = float(ratios.sum())
             desk.fits[candidate.name, name] = Fit(measured, ratio if math.isfinite(ratio) else 1.0)
 
 

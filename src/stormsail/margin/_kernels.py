@@ -6,33 +6,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stormsail.market._kernels import next_row
+
 FloatArray = NDArray[np.float64]
 
 
-@njit("float64[:, :](float64[:, :], float64[:], float64[:], float64, boolean)", cache=True)
+@njit("float64[:, :](float64[:, :], float64[:], float64[:], float64, boolean)", cache=True, nogil=True)
 def path_tops(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart: float, every: bool) -> FloatArray:
     """Largest high so far of each stationary-bootstrap path, relative to its start.
 
-    ``draws`` holds one uniform per path and step. Below ``restart`` it starts a new block, and the same number,
-    rescaled, says where; otherwise the block goes on, around the end of the sample. With ``every`` step the shape is
-    (steps, paths), else only the last step is kept: (1, paths).
+    ``draws`` holds one uniform per path and step, ``restart`` is the chance of a new block. With ``every`` step the
+    shape is (steps, paths), else only the last step is kept: (1, paths).
     """
     paths, steps = draws.shape
     n = highs.shape[0]
     out = np.empty((steps if every else 1, paths))
     for i in range(paths):
-        at = int(draws[i, 0] * n)
+        at = next_row(draws[i, 0], 0, n, 1.0)
         level = 1.0
         top = 1.0
         for j in range(steps):
             if j > 0:
-                u = draws[i, j]
-                if u < restart:
-                    at = int(u / restart * n)
-                else:
-                    at += 1
-            if at >= n:
-                at = 0
+                at = next_row(draws[i, j], at, n, restart)
             reach = level * highs[at]
             top = max(top, reach)
             level *= closes[at]
@@ -43,7 +38,7 @@ def path_tops(draws: FloatArray, highs: FloatArray, closes: FloatArray, restart:
     return out
 
 
-@njit("float64[:](float64[:], float64[:], int64)", cache=True)
+@njit("float64[:](float64[:], float64[:], int64)", cache=True, nogil=True)
 def block_rises(highs: FloatArray, closes: FloatArray, steps: int) -> FloatArray:
     """Largest rise within each full block of ``steps`` consecutive bars, from the close before it; NaN breaks a block.
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import numpy as np
 
 from stormsail.core import years
+from stormsail.market.resample import SEED, stationary_indices
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.types import Insurance
-from stormsail.ratio.errors import SEED, stationary_indices
 
 PATHS = 4000
 MEAN_BLOCK_DAYS = 5.0

@@ -10,7 +10,7 @@ from stormsail.ratio.covariance import (
     shrink_to_identity,
 )
 from stormsail.ratio.effectiveness import effectiveness
-from stormsail.ratio.errors import hac_errors, newey_west_lags, stationary_indices
+from stormsail.ratio.errors import hac_errors, newey_west_lags
 from stormsail.ratio.estimators import ESTIMATORS, Estimator, estimate, fit, minimum_variance_units
 from stormsail.ratio.rolling import rolling_beta
 from stormsail.ratio.shrinkage import Shrunk, shrink
@@ -56,5 +56,4 @@ __all__ = [
     "shrink",
     "shrink_to_constant_correlation",
     "shrink_to_identity",
-    "stationary_indices",
 ]

@@ -58,23 +58,31 @@ def solve(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 @nb.njit(cache=True, nogil=True)
-def ols_path(y: FloatArray, x: FloatArray, ends: IntArray, window: int) -> FloatArray:
-    """Slopes of ``y`` on ``x`` with intercept over the last ``window`` rows before each end; shape (M, k)."""
+def window_path(y: FloatArray, x: FloatArray, ends: IntArray, window: int, falls: bool) -> FloatArray:
+    """Slopes of ``y`` on ``x`` over the last ``window`` rows before each end; shape (M, k).
+
+    With intercept over all of them, or (``falls``) through the origin over those in which the mean of ``x`` fell.
+    """
     k = x.shape[1]
     out = np.empty((ends.shape[0], k))
     for e in range(ends.shape[0]):
         end = ends[e]
         start = max(0, end - window)
-        n = end - start
         my = 0.0
         mx = np.zeros(k)
-        for t in range(start, end):
-            my += y[t] / n
-            for i in range(k):
-                mx[i] += x[t, i] / n
+        if not falls:
+            for t in range(start, end):
+                my += y[t] / (end - start)
+                for i in range(k):
+                    mx[i] += x[t, i] / (end - start)
         a = np.zeros((k, k))
         b = np.zeros(k)
         for t in range(start, end):
+            move = 0.0
+            for i in range(k):
+                move += x[t, i]
+            if falls and not move < 0.0:
+                continue
             for i in range(k):
                 u = x[t, i] - mx[i]
                 b[i] += u * (y[t] - my)
@@ -104,47 +112,117 @@ def ewma_path(y: FloatArray, x: FloatArray, ends: IntArray, decay: float) -> Flo
 
 
 @nb.njit(cache=True, nogil=True)
-def down_path(y: FloatArray, x: FloatArray, ends: IntArray, window: int) -> FloatArray:
-    """Slopes through the origin over the rows of the window in which the mean of ``x`` fell; shape (M, k)."""
+def shrunk_walks(
+    y: FloatArray, x: FloatArray, decay: float, shrink: float, least: int
+) -> tuple[FloatArray, FloatArray]:
+    """Exponential slopes about zero of many targets, leant to the equal split, walked forward: (T, N) and (T, k).
+
+    A row in which the target or an instrument is missing counts for nothing. Returned are ``y - X h`` with the ratios
+    of the rows before, NaN before ``least`` of them, shape (T, N); and the last ratios, shape (N, k).
+    """
+    total, n = y.shape
     k = x.shape[1]
-    out = np.empty((ends.shape[0], k))
-    for e in range(ends.shape[0]):
+    hedged = np.full((total, n), np.nan)
+    ratios = np.full((n, k), np.nan)
+    slopes = np.zeros(k)
+    for j in range(n):
+        seen = 0
         a = np.zeros((k, k))
         b = np.zeros(k)
-        for t in range(max(0, ends[e] - window), ends[e]):
-            move = 0.0
-            for i in range(k):
-                move += x[t, i]
-            if move < 0.0:
+        for t in range(total + 1):
+            if t < total:
+                known = np.isfinite(y[t, j])
                 for i in range(k):
-                    b[i] += x[t, i] * y[t]
-                    for j in range(i + 1):
-                        a[i, j] += x[t, i] * x[t, j]
-        out[e] = solve(a, b)
-    return out
+                    known = known and np.isfinite(x[t, i])
+                if not known:
+                    continue
+            if seen >= least:
+                if k == 1:
+                    slopes[0] = b[0] / a[0, 0] if a[0, 0] > 0.0 else 0.0
+                else:
+                    slopes = solve(a, b)
+                left = y[t, j] if t < total else 0.0
+                for i in range(k):
+                    slope = slopes[i] if np.isfinite(slopes[i]) else 0.0
+                    ratios[j, i] = (1.0 - shrink) * slope + shrink / k
+                    if t < total:
+                        left -= ratios[j, i] * x[t, i]
+                if t < total:
+                    hedged[t, j] = left
+            if t < total:
+                seen += 1
+                for i in range(k):
+                    b[i] = decay * b[i] + (1.0 - decay) * x[t, i] * y[t, j]
+                    for m in range(i + 1):
+                        a[i, m] = decay * a[i, m] + (1.0 - decay) * x[t, i] * x[t, m]
+    return hedged, ratios
 
 
 @nb.njit(cache=True, nogil=True)
-def stationary_walk(uniforms: FloatArray, n: int, chance: float) -> IntArray:
-    """Indices of the stationary bootstrap from one uniform per step; shape (draws, length).
+def hedge_figures(unhedged: FloatArray, hedged: FloatArray, share: float, lags: int) -> FloatArray:
+    """Figures of each hedge on the rows where both returns are known; (T, N) and (T, N) -> (N, 11).
 
-    A step starts a new block where its uniform is below ``chance``; given that, ``u / chance`` is uniform again and
-    picks the block's first row. Other steps go on by one row, around the end.
+    Number, first and last row; variance before and ``1 - Var(hedged) / Var(unhedged)``; the standard error of that by
+    Newey-West; expected shortfall of the worst ``share`` before and after; the worst return before, and what it was
+    after; and ``1 - sum hedged^2 / sum unhedged^2`` over the worst ``share`` of the returns before.
     """
-    draws, length = uniforms.shape
-    out = np.empty((draws, length), np.int64)
-    for d in range(draws):
-        at = min(n - 1, int(uniforms[d, 0] * n))
-        out[d, 0] = at
-        for i in range(1, length):
-            u = uniforms[d, i]
-            if u < chance:
-                at = min(n - 1, int(u / chance * n))
-            else:
-                at += 1
-                if at == n:
-                    at = 0
-            out[d, i] = at
+    total, n = unhedged.shape
+    out = np.full((n, 11), np.nan)
+    u = np.empty(total)
+    e = np.empty(total)
+    score = np.empty(total)
+    for j in range(n):
+        count = 0
+        mean_u = 0.0
+        mean_e = 0.0
+        for t in range(total):
+            if np.isfinite(unhedged[t, j]) and np.isfinite(hedged[t, j]):
+                u[count] = unhedged[t, j]
+                e[count] = hedged[t, j]
+                mean_u += u[count]
+                mean_e += e[count]
+                if count == 0:
+                    out[j, 1] = t
+                out[j, 2] = t
+                count += 1
+        out[j, 0] = count
+        if count == 0:
+            continue
+        mean_u /= count
+        mean_e /= count
+        var_u = 0.0
+        var_e = 0.0
+        for i in range(count):
+            var_u += (u[i] - mean_u) ** 2 / count
+            var_e += (e[i] - mean_e) ** 2 / count
+        out[j, 3] = var_u
+        if not var_u > 0.0:
+            continue
+        value = 1.0 - var_e / var_u
+        out[j, 4] = value
+        for i in range(count):
+            score[i] = ((1.0 - value) * ((u[i] - mean_u) ** 2 - var_u) - ((e[i] - mean_e) ** 2 - var_e)) / var_u
+        long_run = 0.0
+        for lag in range(min(lags, count - 1) + 1):
+            product = 0.0
+            for i in range(lag, count):
+                product += score[i] * score[i - lag]
+            long_run += (1.0 if lag == 0 else 2.0 * (1.0 - lag / (lags + 1))) * product
+        out[j, 5] = np.sqrt(max(long_run, 0.0)) / count
+        worst = int(np.ceil(share * count - 1e-9))
+        order = np.argsort(u[:count], kind="mergesort")
+        after = np.sort(e[:count])
+        sums = np.zeros(4)
+        for i in range(worst):
+            sums[0] -= u[order[i]] / worst
+            sums[1] -= after[i] / worst
+            sums[2] += u[order[i]] ** 2
+            sums[3] += e[order[i]] ** 2
+        out[j, 6] = sums[0]
+        out[j, 7] = sums[1]
+        out[j, 8] = u[order[0]]
+        out[j, 9] = e[order[0]]
+        out[j, 10] = 1.0 - sums[3] / sums[2] if sums[2] > 0.0 else np.nan
     return out
 
 

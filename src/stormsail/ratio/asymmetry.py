@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import Estimate, Unavailable
-from stormsail.ratio.errors import MEAN_BLOCK, SEED, stationary_indices
+from stormsail.market.resample import MEAN_BLOCK, SEED, stationary_indices
 from stormsail.ratio.estimators import clean
 
 FloatArray = NDArray[np.float64]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError
+from stormsail.market.resample import SEED
 from stormsail.ratio.effectiveness import MINIMUM, bootstrap_interval, measure
-from stormsail.ratio.errors import SEED, long_run_covariance
+from stormsail.ratio.errors import long_run_covariance
 from stormsail.ratio.estimators import ESTIMATORS, Estimator, clean, fit, prior_of
 from stormsail.ratio.types import Contest, ContestRow, Effectiveness
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stormsail.core import InputError, Unavailable
-from stormsail.ratio.errors import MEAN_BLOCK, SEED, generator, stationary_indices
+from stormsail.market.resample import MEAN_BLOCK, SEED, generator, stationary_indices
 from stormsail.ratio.types import Effectiveness, MaybeEffectiveness
 
 FloatArray = NDArray[np.float64]
@@ -19,10 +19,13 @@ MINIMUM = 20
 DRAWS = 1000
 """Bootstrap samples behind an interval."""
 
+TAIL = 0.05
+"""Share of the days that count as the worst."""
+
 _CHUNK = 2_000_000
 
 
-def shortfall(returns: FloatArray, share: float = 0.05) -> float:
+def shortfall(returns: FloatArray, share: float = TAIL) -> float:
     """Expected shortfall: mean loss over the worst ``share`` of the returns (rounded up), a positive fraction.
 
     >>> shortfall(np.array([-0.10, 0.02, 0.01, 0.03]), 0.25)
@@ -72,21 +75,38 @@ def bootstrap_interval(
     return np.nanquantile(reduction, [0.025, 0.975], axis=0).T
 
 
-def measure(unhedged: FloatArray, hedged: FloatArray, interval: FloatArray, window: str) -> Effectiveness:
-    """Assemble :class:`Effectiveness` of complete arrays (n,) and a known interval (2,)."""
-    worst = int(np.argmin(unhedged))
-    bad = np.argsort(unhedged, kind="stable")[: math.ceil(0.05 * len(unhedged) - 1e-9)]
+def figures(unhedged: FloatArray, hedged: FloatArray, lags: int = 0) -> FloatArray:
+    """Figures of many hedges at once; see :func:`stormsail.ratio._kernels.hedge_figures`.
+
+    Args:
+        unhedged: Returns of each exposure, shape (T, N); NaN is unavailable.
+        hedged: Returns of each after its hedge, shape (T, N).
+        lags: Autocovariances in the standard error.
+    """
+    from stormsail.ratio._kernels import hedge_figures
+
+    return np.asarray(hedge_figures(unhedged, hedged, TAIL, lags), dtype=np.float64)
+
+
+def described(row: FloatArray, low: float, high: float, window: str) -> Effectiveness:
+    """One row of :func:`figures`, shape (11,), with its interval, as :class:`Effectiveness`."""
     return Effectiveness(
-        value=variance_reduction(unhedged, hedged),
-        low=float(interval[0]),
-        high=float(interval[1]),
-        es_95_cut=_relative(shortfall(unhedged), shortfall(hedged)),
-        worst_day_unhedged=float(unhedged[worst]),
-        worst_day_hedged=float(hedged[worst]),
-        value_worst_days=_relative(float(unhedged[bad] @ unhedged[bad]), float(hedged[bad] @ hedged[bad])),
-        n=len(unhedged),
+        value=float(row[4]),
+        low=low,
+        high=high,
+        es_95_cut=_relative(float(row[6]), float(row[7])),
+        worst_day_unhedged=float(row[8]),
+        worst_day_hedged=float(row[9]),
+        value_worst_days=float(row[10]),
+        n=int(row[0]),
         window=window,
     )
+
+
+def measure(unhedged: FloatArray, hedged: FloatArray, interval: FloatArray, window: str) -> Effectiveness:
+    """Assemble :class:`Effectiveness` of complete arrays (n,) and a known interval (2,)."""
+    row = figures(unhedged[:, None], hedged[:, None])[0]
+    return described(row, float(interval[0]), float(interval[1]), window)
 
 
 def effectiveness(

@@ -76,9 +76,9 @@ def _naive_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatAr
 
 
 def _ols_path(y: FloatArray, x: FloatArray, ends: IntArray, prior: FloatArray) -> FloatArray:
-    from stormsail.ratio._kernels import ols_path
+    from stormsail.ratio._kernels import window_path
 
-    return np.asarray(ols_path(y, x, ends, WINDOW), dtype=np.float64)
+    return np.asarray(window_path(y, x, ends, WINDOW, False), dtype=np.float64)
 
 
 def _recent(y: FloatArray) -> FloatArray:
@@ -123,9 +123,9 @@ def _combination_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> F
 
 
 def _down_path(y: FloatArray, x: FloatArray, ends: IntArray, prior: FloatArray) -> FloatArray:
-    from stormsail.ratio._kernels import down_path
+    from stormsail.ratio._kernels import window_path
 
-    return np.asarray(down_path(y, x, ends, WINDOW), dtype=np.float64)
+    return np.asarray(window_path(y, x, ends, WINDOW, True), dtype=np.float64)
 
 
 def _down_influence(y: FloatArray, x: FloatArray, prior: FloatArray) -> FloatArray:
@@ -265,9 +265,9 @@ def minimum_variance_units(spot_changes: ArrayLike, futures_changes: ArrayLike) 
 
     Source: Johnson 1960; Ederington 1979; Hull, Options, Futures and Other Derivatives, chapter 3.
     """
-    from stormsail.ratio._kernels import ols_path
+    from stormsail.ratio._kernels import window_path
 
     y, x, _ = clean(spot_changes, futures_changes)
     if len(y) <= x.shape[1] + 1:
         raise UnavailableError(f"{len(y)} complete price changes", cure="give more history")
-    return tuple(UnitRatio(float(h)) for h in ols_path(y, x, _at_end(y), len(y))[0])
+    return tuple(UnitRatio(float(h)) for h in window_path(y, x, _at_end(y), len(y), False)[0])
