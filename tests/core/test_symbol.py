@@ -1,6 +1,7 @@
 import pytest
 
-from stormsail.core import nearest, split_multiplier
+from stormsail.core import STABLECOINS, nearest, split_multiplier
+from stormsail.core.symbol import MAJORS, PEGGED, is_alt
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,9 @@ def test_the_multiplier_in_a_contract_name_is_told_from_a_coin_that_begins_with_
 def test_nearest_finds_the_slip_of_a_finger():
     assert nearest("SLO", ["SOL", "SNX", "BTC"])[0] == "SOL"
     assert nearest("XQQZZ", ["BTC"]) == ()
+
+
+def test_an_alt_is_what_nothing_else_prices():
+    assert all(is_alt(coin) for coin in ("SOL", "LUNA", "1INCH", "AAVE", "MATIC"))
+    assert not any(is_alt(coin) for coin in {*MAJORS, *STABLECOINS, *PEGGED})
+    assert {"WBTC", "STETH", "BNSOL", "USDE", "EUR", "XAU", "PAXG", "BTCDOM", "DEFI"} <= PEGGED

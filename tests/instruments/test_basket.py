@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stormsail.core import STABLECOINS, Unavailable
-from stormsail.instruments.basket import EXCLUDED, NAME, alt_market, basket, choose, hold
+from stormsail.core import Unavailable
+from stormsail.instruments.basket import NAME, alt_market, basket, choose, hold
 from stormsail.instruments.universe import universe
 from stormsail.market.lookup import Lookup
 from stormsail.market.schema import Kind, SeriesInfo
@@ -123,10 +123,6 @@ def test_short_history_lowers_the_demand_and_says_so() -> None:
 def test_too_few_coins_is_unavailable() -> None:
     _, found = made(market({"AAA": 200}, {"AAA": 1e6}))
     assert isinstance(found.candidate, Unavailable)
-
-
-def test_stablecoins_and_majors_are_no_alts() -> None:
-    assert {"BTC", "ETH"} | STABLECOINS <= EXCLUDED
 
 
 @pytest.mark.realdata

@@ -12,6 +12,7 @@ import numpy as np
 from stormsail.audit.betas import alt_index
 from stormsail.audit.sample import MIN_OBSERVATIONS, FloatArray, Sample
 from stormsail.core import STABLECOINS, Finding
+from stormsail.core.symbol import MAJORS, is_alt
 from stormsail.market.load import load_panel
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import Panel
@@ -21,28 +22,6 @@ from stormsail.market.source import MarketView
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 HOURLY_DAYS = 62
-MAJORS = ("BTC", "ETH")
-_MONEY = {
-    "AUD",
-    "BRL",
-    "EUR",
-    "GBP",
-    "TRY",
-    "PAXG",
-    "XAUT",
-    "UST",
-    "USTC",
-    "SUSD",
-    "USDD",
-    "USDE",
-    "USDS",
-    "PYUSD",
-    "RLUSD",
-}
-_WRAPPED = {"WBTC", "BTCB", "CBBTC", "TBTC", "WETH", "BETH", "WBETH", "STETH", "WSTETH", "RETH", "CBETH"}
-_TIED = {"BNSOL", "JITOSOL", "MSOL", "BTCDOM"}
-PEGGED = frozenset(_MONEY | _WRAPPED | _TIED)
-"""Symbols whose price is tied to money, gold or another coin; the alt index leaves them out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +98,7 @@ def load_history(view: MarketView, lookup: Lookup, held: Iterable[str], days: in
     """
     wanted = tuple(dict.fromkeys([*held, *MAJORS]))
     series = _series(lookup, wanted, view.as_of - days * DAY)
-    alts = tuple(name for name in series if _is_alt(name))
+    alts = tuple(name for name in series if is_alt(name))
     panel, findings, per_day = _panel(view, series, wanted, days)
     subjects = {str(series[name].key) for name in wanted if name in series}
     kept = tuple(f for f in findings if f.subject in subjects)
@@ -148,7 +127,7 @@ def _series(lookup: Lookup, wanted: tuple[str, ...], start: datetime) -> dict[st
     """The series of each wanted coin, of each other living coin, and of those that ended since ``start``."""
     living = _longest((i for i in lookup.fresh if i.key.kind in (Kind.SPOT, Kind.PERPETUAL)), start)
     ended = _longest((i for i in lookup.known if i.key.kind is Kind.SPOT and i.end >= start), start)
-    rest = {name: info for name, info in sorted({**ended, **living}.items()) if _is_alt(name)}
+    rest = {name: info for name, info in sorted({**ended, **living}.items()) if is_alt(name)}
     return {**{name: living[name] for name in wanted if name in living}, **rest}
 
 
@@ -160,7 +139,3 @@ def _longest(infos: Iterable[SeriesInfo], start: datetime) -> dict[str, SeriesIn
         if info.quote in STABLECOINS and (info.asset not in best or rank < best[info.asset][0]):
             best[info.asset] = (rank, info)
     return {asset: info for asset, (_, info) in best.items()}
-
-
-def _is_alt(name: str) -> bool:
-    return name not in MAJORS and name not in STABLECOINS and name not in PEGGED

@@ -11,6 +11,66 @@ DOZEN = 12
 STABLECOINS = frozenset({"USDT", "USDC", "BUSD", "TUSD", "FDUSD", "USDP", "DAI", "USD"})
 """Symbols valued as cash; they are collateral, not exposure."""
 
+MAJORS = ("BTC", "ETH")
+"""The two coins that everything else is measured against."""
+
+_MONEY = frozenset(
+    [
+        "AUD",
+        "BRL",
+        "EUR",
+        "GBP",
+        "TRY",
+        "AEUR",
+        "PAXG",
+        "XAUT",
+        "XAU",
+        "XAG",
+        "UST",
+        "USTC",
+        "SUSD",
+        "USDD",
+        "USDE",
+        "USDS",
+        "USD1",
+        "GUSD",
+        "LUSD",
+        "FRAX",
+        "PYUSD",
+        "RLUSD",
+    ]
+)
+_WRAPPED = frozenset(
+    [
+        "WBTC",
+        "BTCB",
+        "CBBTC",
+        "TBTC",
+        "WETH",
+        "BETH",
+        "WBETH",
+        "STETH",
+        "WSTETH",
+        "RETH",
+        "CBETH",
+        "BNSOL",
+        "JITOSOL",
+        "MSOL",
+    ]
+)
+_INDICES = frozenset(["BTCDOM", "DEFI", "ALL", "FOOTBALL", "BLUEBIRD"])
+PEGGED = _MONEY | _WRAPPED | _INDICES
+"""Symbols whose price follows money, metal, another coin or an index of coins; they are no alts."""
+
+
+def is_alt(symbol: str) -> bool:
+    """Whether a coin's price is its own: neither cash, nor BTC or ETH, nor tied to something else.
+
+    >>> [is_alt(symbol) for symbol in ("SOL", "BTC", "USDC", "WBTC", "PAXG")]
+    [True, False, False, False, False]
+    """
+    return symbol not in MAJORS and symbol not in STABLECOINS and symbol not in PEGGED
+
 
 def split_multiplier(symbol: str) -> tuple[str, int]:
     """Split a contract's base into the coin and how many of it one unit stands for.

@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stormsail.core import STABLECOINS, Contract, Finding, Payoff, Tenor, Trouble, Unavailable
+from stormsail.core.symbol import is_alt
 from stormsail.instruments.series import longest
 from stormsail.instruments.types import Candidate, Leg, Route
 from stormsail.instruments.volumes import MIN_VOLUME_DAYS, VOLUME_DAYS
@@ -33,13 +34,6 @@ SIZE = 10
 HISTORY = 90
 FEW_ENDED = 0.05
 """Share of perpetuals that end within the window below which the source is taken to hold survivors only."""
-EXCLUDED = (
-    frozenset({"BTC", "ETH", "WBTC", "WETH", "WBETH", "STETH", "BETH", "CBBTC", "PAXG", "XAUT", "XAU", "XAG"})
-    | frozenset({"BTCDOM", "DEFI", "ALL", "FOOTBALL", "BLUEBIRD"})
-    | frozenset({"USDE", "USTC", "UST", "EUR", "GBP", "AEUR", "USD1", "PYUSD", "GUSD", "USDD", "SUSD", "FRAX", "LUSD"})
-    | STABLECOINS
-)
-"""Not alts: the two majors, what tracks them, metals, indices, currencies."""
 
 _DAY = timedelta(days=1)
 
@@ -90,7 +84,7 @@ def alt_market(view: MarketView, lookup: Lookup, *, length: int, step: timedelta
 
 def _one_each(known: Sequence[SeriesInfo]) -> dict[str, SeriesInfo]:
     """For each coin its perpetual with the longest history, sorted by coin."""
-    alts = (i for i in known if i.key.kind is Kind.PERPETUAL and i.quote in STABLECOINS and i.asset not in EXCLUDED)
+    alts = (i for i in known if i.key.kind is Kind.PERPETUAL and i.quote in STABLECOINS and is_alt(i.asset))
     return dict(sorted(longest(alts, lambda info: info.asset).items()))
 
 
