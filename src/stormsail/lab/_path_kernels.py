@@ -40,7 +40,8 @@ class Law(NamedTuple):
     drift: np.float32
     tail: np.float32  # 2 / nu, or 0 for normal shocks
     scale: np.float32  # sqrt(nu - 2), or sqrt(2 ln 2)
-    share: np.float32  # (nu - 2) / nu, or 1
+    width: np.float32  # nu - 2, or 1
+    reach: np.float32  # 2 / (nu + 2), or 0
     jump_mean: np.float32
     jump_sd: np.float32
     one: np.uint32  # words at or above these make one, two, three, four jumps
@@ -65,7 +66,7 @@ class Terms(NamedTuple):
     latency: int
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def philox(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64, rounds: int
 ) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
@@ -86,7 +87,7 @@ def philox(
     return U(c0), U(c1), U(c2), U(c3)
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def log2(x: np.float32) -> np.float32:
     """Binary logarithm of a positive normal number; relative error below 2e-7 away from 1, absolute below 2e-7 near."""
     bits = F(x).view(np.int32)
@@ -104,7 +105,7 @@ def log2(x: np.float32) -> np.float32:
     return F(power) + f * p
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def power_of_two(y: np.float32) -> tuple[np.float32, np.float32]:
     """``(2^k, 2^(y-k) - 1)`` with ``k`` the integer below ``y``, from -126 to 127; relative error below 1e-7."""
     k = I(I(y + F(127.0)) - I(127))
@@ -118,7 +119,7 @@ def power_of_two(y: np.float32) -> tuple[np.float32, np.float32]:
     return I(I(k + I(127)) << I(23)).view(np.float32), f * p
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def exp(x: np.float32) -> np.float32:
     """Exponential, held between e^-80 and e^80."""
     x = x if x < F(80.0) else F(80.0)
@@ -128,7 +129,7 @@ def exp(x: np.float32) -> np.float32:
     return found
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def turn(word: np.uint32) -> np.float32:
     """Cosine of a uniform angle; absolute error below 2e-7."""
     t = F(I(word)) * F(2.0**-32)
@@ -142,10 +143,10 @@ def turn(word: np.uint32) -> np.float32:
     return y * p
 
 
-@nb.njit(inline="always", error_model="numpy")
+@nb.njit(nogil=True, forceinline=True, error_model="numpy")
 def depth(word: np.uint32) -> np.float32:
     """``-log2 u`` of a uniform ``u = (word + 1/2) / 2^32``: from 0 to 33."""
-    found = F(32.0) - log2(F(word) + F(0.5))
+    found = -log2((F(word) + F(0.5)) * F(2.0**-32))
     return found if found > F(0.0) else F(0.0)
 
 
@@ -173,17 +174,17 @@ def normals(radius: Words, angle: Words, out: Floats) -> None:
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def students(
-    radius: Words, angle: Words, tail: np.float32, scale: np.float32, share: np.float32, out: Floats, mixed: Floats
+    radius: Words, angle: Words, tail: np.float32, scale: np.float32, width: np.float32, out: Floats, mixed: Floats
 ) -> None:
     """Student's t of unit variance, ``sqrt(nu - 2) sqrt(u^(-2/nu) - 1) cos(2 pi v)`` (Bailey 1994), and in ``mixed``
-    the mean of the mixing variance given the radius, ``(nu - 2) / nu * u^(-2/nu)``.
+    ``nu - 2`` plus the squared radius, which is what a bridge needs to know of the step.
     """
     for i in range(out.shape[0]):
         whole, rest = power_of_two(depth(radius[i]) * tail)
         mixed[i] = whole * rest + (whole - F(1.0))
     for i in range(out.shape[0]):
         out[i] = scale * math.sqrt(mixed[i]) * turn(angle[i])
-        mixed[i] = share * (mixed[i] + F(1.0))
+        mixed[i] = width * (mixed[i] + F(1.0))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -207,11 +208,24 @@ def _advance(x: Floats, h: Floats, z: Floats, mixed: Floats, law: Law, before: F
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _bridge(word: Words, before: Floats, x: Floats, var: Floats, high: Floats) -> None:
-    """Highest log price within the step, ``(a + b + sqrt((b - a)^2 - 2 v ln u)) / 2``."""
+def _bridge(word: Words, law: Law, before: Floats, x: Floats, var: Floats, high: Floats) -> None:
+    """Highest log price within the step, ``(a + b + sqrt((b - a)^2 + 2 v E)) / 2`` with E exponential.
+
+    Of a t step the variance ``v`` is itself random. Given the step's radius R it is ``h (nu - 2 + R^2) / 2`` over a gamma
+    number of shape ``nu/2 + 1``, and E over such a one has ``P(> s) = (1 + s)^(-nu/2 - 1)``. So ``2 v E`` is drawn
+    exactly, as ``h (nu - 2 + R^2) (u^(-2/(nu + 2)) - 1)``.
+    """
+    if law.heavy:
+        for i in range(x.shape[0]):
+            whole, rest = power_of_two(depth(word[i]) * law.reach)
+            move = x[i] - before[i]
+            spread = var[i] * (whole * rest + (whole - F(1.0)))
+            high[i] = F(0.5) * (before[i] + x[i] + math.sqrt(move * move + spread))
+        return
     for i in range(x.shape[0]):
         move = x[i] - before[i]
-        high[i] = F(0.5) * (before[i] + x[i] + math.sqrt(move * move + F(1.38629436) * (var[i] * depth(word[i]))))
+        spread = F(1.38629436) * (var[i] * depth(word[i]))
+        high[i] = F(0.5) * (before[i] + x[i] + math.sqrt(move * move + spread))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -256,12 +270,12 @@ def _settle(x: Floats, last: Floats, terms: Terms, cash: Floats) -> None:
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _arrive(now: int, due: Ints, tops: Ints) -> int:
-    """Book the top-ups that are due; how many they are."""
+def _arrive(now: int, due: Ints, dead: Ints, tops: Ints) -> int:
+    """Book the top-ups that are due where there is still something to save; how many they are."""
     moment = I(now)
     found = I(0)
     for i in range(due.shape[0]):
-        here = I(1) if due[i] == moment else I(0)
+        here = I(1) if (due[i] == moment) & (dead[i] == I(0)) else I(0)
         tops[i] = I(tops[i] + here)
         due[i] = I(-1) if here == I(1) else due[i]
         found = I(found + here)
@@ -345,7 +359,7 @@ def walk(
         stale = True
         for t in range(steps):
             if ladder:
-                stale = _arrive(t, due, added) > 0 or stale
+                stale = _arrive(t, due, saved, added) > 0 or stale
                 if stale:
                     _level(paid, terms.amount, added, barrier[0], barrier[1], level)
                     _level(paid, terms.amount, added, warning[0], warning[1], warn)
@@ -354,14 +368,14 @@ def walk(
                 fill(words, first + block, t // 2, stream, SHOCKS, seed, 10)
             at = 2 * (t % 2)
             if law.heavy:
-                students(words[at], words[at + 1], law.tail, law.scale, law.share, z, mixed)
+                students(words[at], words[at + 1], law.tail, law.scale, law.width, z, mixed)
             else:
                 normals(words[at], words[at + 1], z)
             _advance(x, h, z, mixed, law, before, var)
             if law.bridge:
                 if t % 4 == 0:
                     fill(bridges, first + block, t // 4, stream, BRIDGES, seed, 10)
-                _bridge(bridges[t % 4], before, x, var, high)
+                _bridge(bridges[t % 4], law, before, x, var, high)
             else:
                 high[:] = x
             if law.jumps:

@@ -36,9 +36,8 @@ class Walk:
         jumps: Mean number of jumps in a step, at most 0.25.
         jump_mean, jump_sd: Mean and standard deviation of one jump in log price.
         bridge: Whether the highest price within a step is drawn, from a Brownian bridge between its ends, or only the
-            end looked at. The bridge is exact for normal steps. Of a t step it takes the variance to be expected from
-            the step's own radius (the mean of the mixing variance given it), which is not exact. Jumps come at the end
-            of a step.
+            end looked at. Exact if a step is Brownian with the step's variance, which for a t step is random (a normal
+            with inverse gamma variance is t). Jumps come at the end of a step.
         ceiling: Variance of a step is held at or below this, or below that of the first step if it is larger.
     """
 
@@ -84,11 +83,12 @@ class Walk:
 
         f = np.float32
         heavy = not math.isinf(self.nu)
-        tail, scale, share = polar(self.nu) if heavy else (f(0.0), f(1.0), f(1.0))
+        tail, scale, width = polar(self.nu) if heavy else (f(0.0), f(1.0), f(1.0))
         one, two, three, four = _thresholds(self.jumps)
         return Law(
             f(self.variance), f(self.omega), f(self.alpha), f(self.leverage), f(self.beta),
-            f(max(self.ceiling, self.variance)), f(self.drift), tail, scale, share, f(self.jump_mean), f(self.jump_sd),
+            f(max(self.ceiling, self.variance)), f(self.drift), tail, scale, width,
+            f(2.0 / (self.nu + 2.0)), f(self.jump_mean), f(self.jump_sd),
             one, two, three, four, heavy, self.moving, self.bridge, self.jumps > 0.0,
         )  # fmt: skip
 
