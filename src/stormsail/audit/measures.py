@@ -7,6 +7,7 @@ method says; volatility clusters, so read them as lower bounds.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -119,13 +120,18 @@ def quantile_error(ordered: FloatArray, level: float) -> float:
         ordered: Increasing values, shape (n,).
         level: In (0, 1); ``k = ceil(n level)``.
     """
-    from scipy.special import betainc
-
     n = len(ordered)
-    k = max(math.ceil(n * level - 1e-9), 1)
-    weight = np.diff(betainc(k, n - k + 1, np.arange(n + 1) / n))
+    weight = _order_weights(n, max(math.ceil(n * level - 1e-9), 1))
     centre = float(weight @ ordered)
     return math.sqrt(max(float(weight @ (ordered - centre) ** 2), 0.0))
+
+
+@lru_cache(maxsize=512)
+def _order_weights(n: int, k: int) -> FloatArray:
+    """Chance of each of n values to be the k-th of a resample; every coin of a portfolio asks for the same."""
+    from scipy.special import betainc
+
+    return np.asarray(np.diff(betainc(k, n - k + 1, np.arange(n + 1) / n)))
 
 
 def _kurtosis(r: FloatArray) -> float:

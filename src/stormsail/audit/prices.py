@@ -14,7 +14,7 @@ from stormsail.audit.liquidity import VOLUME_DAYS, daily_volume
 from stormsail.core import STABLECOINS, Estimate, Maybe, Unavailable
 from stormsail.market.lookup import Lookup, PriceSeries
 from stormsail.market.once import tidied
-from stormsail.market.schema import Kind, SeriesInfo, empty
+from stormsail.market.schema import Kind, SeriesInfo
 from stormsail.market.source import MarketView
 
 
@@ -78,10 +78,10 @@ def _quote(priced: PriceSeries | Unavailable, bars: _Bars, volume: Maybe) -> Quo
     if isinstance(priced, Unavailable):
         return priced
     info = priced.info
-    frame = next((f for i, f in bars if i.key == info.key), empty(info.key.kind))
-    closes = frame["close"].to_numpy()
+    frame = next((f for i, f in bars if i.key == info.key), None)
+    closes = np.empty(0) if frame is None else frame["close"].to_numpy()
     known = np.flatnonzero(np.isfinite(closes) & (closes > 0))
-    if not len(known):
+    if frame is None or not len(known):
         return Unavailable(f"{info.key} has no price in the last {VOLUME_DAYS} days")
     last = int(known[-1])
     return Quote(float(closes[last]) / info.multiplier, frame["known_at"][last], info, priced.priced_by, volume)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -58,6 +59,13 @@ class Keeper:
         """Requirement of one contract short by ``notional``, standing alone."""
         methods = self._methods(terms.moves, {_row(terms): 1.0})
         return self._close(terms.contract.id, methods, [terms], np.array([max(notional, 1.0)]))
+
+    def each(self, terms: Sequence[Terms], notionals: FloatArray) -> tuple[CollateralRequirement, ...]:
+        """:meth:`alone` of every contract; two at a time, since the paths are drawn without holding the interpreter."""
+        pairs = [(t, float(n)) for t, n in zip(terms, notionals, strict=True)]
+        first = [self.alone(*pair) for pair in pairs[:1]]  # it draws the numbers that all share
+        with ThreadPoolExecutor(max_workers=2) as workers:
+            return (*first, *workers.map(lambda pair: self.alone(*pair), pairs[1:]))
 
     def together(
         self, venue: str, terms: Sequence[Terms], notionals: FloatArray, moves: Moves | Unavailable

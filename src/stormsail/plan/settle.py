@@ -71,9 +71,11 @@ def settle(desk: Desk, keeper: Keeper, mode: MarginMode, previous: FloatArray | 
         NumericalError: If no book is found whose own requirement fits.
     """
     guess = np.minimum(desk.capacity, max(float(desk.wanted.sum()), 1.0))
+    paid = [i for i, own in enumerate(desk.backing) if own is None]
+    judged = dict(zip(paid, keeper.each([desk.terms[i] for i in paid], guess[paid]), strict=True))
     alone = tuple(
-        keeper.alone(t, float(g)) if own is None else by_coins(t, own)
-        for t, g, own in zip(desk.terms, guess, desk.backing, strict=True)
+        judged[i] if own is None else by_coins(t, own)
+        for i, (t, own) in enumerate(zip(desk.terms, desk.backing, strict=True))
     )
     smallest = smallest_useful(desk.risky)
     steps = tuple(Step.of(t.contract, t.price, smallest=smallest) for t in desk.terms)
