@@ -41,7 +41,7 @@ def slope(account: Account, prices: dict[str, D], at: D | Unliquidatable) -> flo
     return float(abs(left) / max(abs(at - 1), D("1e-12"))) / (gross(account, prices) * max(1.0, float(at)))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(accounts(most=6))
 def test_fast_and_exact_agree(case: tuple[Account, dict[str, D]]) -> None:
     account, prices = case

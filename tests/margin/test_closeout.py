@@ -38,7 +38,7 @@ def outcome(*args: object, **kwargs: object) -> Closeout:
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(
     st.sampled_from(VENUES), st.sampled_from([-1, 1]), st.integers(1, 10**7), st.integers(0, 80), st.integers(20, 180),
     st.integers(-3, 3), tables(), st.booleans(), st.sampled_from([Payoff.LINEAR, Payoff.INVERSE]),

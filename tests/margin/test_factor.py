@@ -36,7 +36,7 @@ def scale(account: Account, prices: dict[str, D]) -> D:
     return gross + sum((abs(x) * prices[a] for a, x in account.balances), D(1))
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=120)
 @given(accounts(), st.booleans())
 def test_at_the_common_factor_equity_meets_the_requirement_and_nowhere_before(
     case: tuple[Account, dict[str, D]], up: bool
@@ -61,7 +61,7 @@ def test_at_the_common_factor_equity_meets_the_requirement_and_nowhere_before(
     assert free_equity(*moved(account, prices, found + (found - 1) * D("1e-6"))) < 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=70)
 @given(accounts(quanto=True, most=4), st.booleans())
 def test_quanto_accounts_fail_at_the_first_crossing(case: tuple[Account, dict[str, D]], up: bool) -> None:
     account, prices = case
@@ -88,7 +88,7 @@ def test_a_quanto_account_that_recovers_further_out_still_fails_first() -> None:
     assert free_equity(*moved(account, PRICES, D(100))) > 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=70)
 @given(accounts(most=3), st.booleans())
 def test_one_contract_alone(case: tuple[Account, dict[str, D]], up: bool) -> None:
     account, prices = case

@@ -105,18 +105,18 @@ def value(poly: Poly, t: Decimal) -> Decimal:
     return poly[0] + t * (poly[1] + t * poly[2])
 
 
-def first_crossing(curve: Curve, *, up: bool) -> Decimal | None:
-    """The nearest ``t`` above (or below) 1 at which free equity is zero; 1 if it is zero or less already.
+def first_crossing(curve: Curve, *, up: bool, start: Decimal = ONE) -> Decimal | None:
+    """The nearest ``t`` above (or below) ``start`` at which free equity is zero; ``start`` if it is zero or less there.
 
     Returns:
-        The factor, or ``None`` when there is no crossing however far the move goes (down: to zero).
+        That ``t``, or ``None`` when there is no crossing however far the move goes (down: to zero).
     """
     with localcontext(MONEY_CONTEXT):
-        if curve.at(ONE) <= 0:
-            return ONE
+        if curve.at(start) <= 0:
+            return start
         if curve.straight:
             return _newton_up(curve) if up else _newton_down(curve)
-        return _sweep(curve, up=up)
+        return _sweep(curve, start, up=up)
 
 
 def _newton_up(curve: Curve) -> Decimal | None:
@@ -145,9 +145,9 @@ def _newton_down(curve: Curve) -> Decimal | None:
         at = closer
 
 
-def _sweep(curve: Curve, *, up: bool) -> Decimal | None:
-    stops = sorted(t for t in set(_stops(curve)) if (t > 1 if up else 0 < t < 1))
-    edges: list[Decimal] = [ONE, *(stops if up else stops[::-1])]
+def _sweep(curve: Curve, start: Decimal, *, up: bool) -> Decimal | None:
+    stops = sorted(t for t in set(_stops(curve)) if (t > start if up else 0 < t < start))
+    edges: list[Decimal] = [start, *(stops if up else stops[::-1])]
     for near, far in pairwise(edges):
         if curve.at(near) <= 0:
             return near

@@ -77,6 +77,22 @@ def contract_liquidation(
         InputError: If the account does not hold the contract.
         UnavailableError: If a price is missing.
     """
+    return _alone(account, prices, contract_id, up, bankrupt=False)
+
+
+def contract_bankruptcy(
+    account: Account, prices: Prices, contract_id: str, *, up: bool | None = None
+) -> Decimal | Unliquidatable:
+    """The mark price of one contract at which the account's equity is zero, everything else as it is.
+
+    Arguments, rounding and errors as :func:`contract_liquidation`.
+    """
+    return _alone(account, prices, contract_id, up, bankrupt=True)
+
+
+def _alone(
+    account: Account, prices: Prices, contract_id: str, up: bool | None, *, bankrupt: bool
+) -> Decimal | Unliquidatable:
     legs = [p for p in account.positions if p.contract.id == contract_id]
     if not legs:
         raise InputError(f"no position in {contract_id}", cure="name a contract of the account", where=account.venue)
@@ -85,18 +101,30 @@ def contract_liquidation(
         raise InputError("its legs have different mark prices", cure="give both the same mark", where=contract_id)
     rising = sum((p.quantity for p in legs), Decimal(0)) < 0 if up is None else up
     inverse = contract.payoff is Payoff.INVERSE
-    curve = _curve(account, prices, lambda p: int(p.contract.id == contract_id), lambda _: 0)
+    curve = _curve(account, prices, lambda p: int(p.contract.id == contract_id), lambda _: 0, absolute=True)
+    if bankrupt:
+        curve = Curve(curve.purses, ())
     # an inverse contract is linear in the reciprocal of its price, which falls when the price rises
-    found = first_crossing(curve, up=rising != inverse)
-    if found is None:
-        return Unliquidatable(f"no {'rise' if rising else 'fall'} of {contract_id} alone liquidates it")
     with localcontext(MONEY_CONTEXT):
-        price = mark / found if inverse else mark * found
+        found = first_crossing(curve, up=rising != inverse, start=1 / mark if inverse else mark)
+    if found is None:
+        what = "takes all its equity" if bankrupt else "liquidates it"
+        return Unliquidatable(f"no {'rise' if rising else 'fall'} of {contract_id} alone {what}")
+    with localcontext(MONEY_CONTEXT):
+        price = 1 / found if inverse else found
     return floor_to(price, contract.tick) if rising else ceil_to(price, contract.tick)
 
 
-def _curve(account: Account, prices: Prices, power: Callable[[Position], int], moves: Callable[[str], int]) -> Curve:
-    """Free equity against a factor ``t``; ``power`` is the exponent with which a position's own measure moves.
+def _curve(
+    account: Account,
+    prices: Prices,
+    power: Callable[[Position], int],
+    moves: Callable[[str], int],
+    *,
+    absolute: bool = False,
+) -> Curve:
+    """Free equity against a factor ``t``; ``power`` is the exponent with which a position's own measure moves. With
+    ``absolute``, ``t`` is that measure itself and not its ratio to today's.
 
     A linear or quanto position is measured in its price ``y = p``, an inverse one in ``y = 1/p``: then profit is
     ``slope (y - y_entry)`` and notional ``|slope| y`` for all three.
@@ -116,6 +144,8 @@ def _curve(account: Account, prices: Prices, power: Callable[[Position], int], m
             slope = p.quantity * p.contract.size * (-1 if inverse else 1)
             now, entry = (1 / p.mark, 1 / p.entry) if inverse else (p.mark, p.entry)
             own, level = power(p), moves(p.asset)
+            if absolute and own:
+                now = Decimal(1)
             if not 0 <= own + level <= 2:
                 raise InputError("its profit moves against its coin", cure="hold it in an account of its own",
                                  where=p.contract.id)  # fmt: skip

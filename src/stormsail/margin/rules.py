@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from stormsail.core import Contract, Finding, Trouble
+from stormsail.margin.account import Position
 from stormsail.margin.liquidation import isolated, isolated_at_entry
 from stormsail.margin.types import MaybeLiquidation, TierTable
 
@@ -107,3 +108,21 @@ def liquidation(
         return isolated_at_entry(contract, quantity, entry, collateral, table), findings
     fee = contract.taker_fee if rule.counts_fee else Decimal(0)
     return isolated(contract, quantity, entry, collateral, table, fee=fee), findings
+
+
+def ruled_position(
+    contract: Contract,
+    quantity: Decimal,
+    entry: Decimal,
+    mark: Decimal,
+    table: TierTable,
+    on: date,
+    settle: str = "",
+) -> tuple[Position, tuple[Finding, ...]]:
+    """A position whose maintenance is counted as its venue counted it on that day.
+
+    Arguments as the attributes of :class:`~stormsail.margin.account.Position`.
+    """
+    rule, findings = rule_for(contract.venue, on)
+    fee = contract.taker_fee if rule.counts_fee and rule.basis is Basis.MARK else Decimal(0)
+    return Position(contract, quantity, entry, mark, table, fee, rule.basis is Basis.ENTRY, settle), findings
