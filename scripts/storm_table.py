@@ -9,24 +9,23 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from stormsail.audit import Tolerance  # noqa: E402  # after the path to the tests is known
-from stormsail.ratio.types import Effectiveness  # noqa: E402
-from tests.lab.storms import STORMS, hold_through, plan_before  # noqa: E402
+from stormsail.adapters.files.venue_files import load_venues
+from stormsail.adapters.sources.directory import DirectorySource
+from stormsail.audit import Tolerance
+from stormsail.lab.storms import STORMS, hold_through, plan_before
+from stormsail.ratio.types import Effectiveness
 
 COVERAGE = 0.6
 
 
-def row(name: str, data: Path) -> str:
+def row(name: str, data: DirectorySource) -> str:
     """One storm."""
     storm = STORMS[name]
-    plan = plan_before(storm, data, Tolerance(coverage=COVERAGE))
+    plan = plan_before(storm, data, Tolerance(coverage=COVERAGE), load_venues())
     held = hold_through(plan, storm, data)
     value = plan.exposure.risky_value
     direct, proxy = (sum(getattr(c, part) for c in plan.coverage) / value for part in ("direct", "proxy"))
-    cash = sum(float(m.collateral) for m in plan.margins) / value
+    cash = sum(float(m.cash) for m in plan.margins) / value
     effect = plan.effectiveness
     known = f"{effect.value:.2f}" if isinstance(effect, Effectiveness) else "unavailable"
     cells = [
@@ -53,7 +52,7 @@ def main() -> int:
         return 1
     for name in STORMS:
         if STORMS[name].eve != STORMS[name].until:
-            print(row(name, Path(named)), flush=True)
+            print(row(name, DirectorySource(Path(named))), flush=True)
     return 0
 
 

@@ -204,7 +204,7 @@ def test_figures_in_the_concepts_are_those_of_the_code() -> None:
 
 
 def test_the_storm_page_has_a_row_for_every_storm() -> None:
-    from tests.lab.storms import STORMS
+    from stormsail.lab.storms import STORMS
 
     text = (DOCS / "concepts" / "storms.md").read_text(encoding="utf-8")
     crashes = [storm for storm in STORMS.values() if storm.eve != storm.until]

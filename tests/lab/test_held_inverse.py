@@ -112,8 +112,8 @@ def test_fully_backed_it_never_dies(prices: list[float], backing: float) -> None
 def test_real_coin_margined_contracts_are_used_and_held(real_data) -> None:  # type: ignore[no-untyped-def]
     from stormsail.adapters.sources.directory import DirectorySource
     from stormsail.core import end_of_day, parse_moment
+    from stormsail.lab.storms import equal_stakes
     from stormsail.market.source import MarketView
-    from tests.lab.storms import equal_stakes
     from tests.plan.test_inverse import check_coins
 
     data = DirectorySource(real_data)

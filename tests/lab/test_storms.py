@@ -2,9 +2,11 @@
 
 import pytest
 
+from stormsail.adapters.files.venue_files import load_venues
+from stormsail.adapters.sources.directory import DirectorySource
 from stormsail.audit.tolerance import Tolerance
 from stormsail.core import UnavailableError
-from tests.lab.storms import STORMS, hold_through, plan_before
+from stormsail.lab.storms import STORMS, hold_through, plan_before
 
 pytestmark = pytest.mark.realdata
 CRASHES = [name for name in STORMS if name != "end-of-data-2025"]
@@ -12,7 +14,9 @@ CRASHES = [name for name in STORMS if name != "end-of-data-2025"]
 
 @pytest.fixture(scope="module", params=list(STORMS))
 def planned(request, real_data):
-    return request.param, plan_before(STORMS[request.param], real_data, Tolerance(coverage=0.6))
+    return request.param, plan_before(
+        STORMS[request.param], DirectorySource(real_data), Tolerance(coverage=0.6), load_venues()
+    )
 
 
 def test_nothing_in_the_plan_is_from_after_its_eve(planned):
@@ -34,9 +38,9 @@ def test_held_through_the_storm_it_loses_less_than_nothing_done(planned, real_da
     name, plan = planned
     if name not in CRASHES:
         with pytest.raises(UnavailableError, match="nothing is known"):
-            hold_through(plan, STORMS[name], real_data)
+            hold_through(plan, STORMS[name], DirectorySource(real_data))
         return
-    held = hold_through(plan, STORMS[name], real_data)
+    held = hold_through(plan, STORMS[name], DirectorySource(real_data))
     assert not held.liquidated
     assert held.fall_unhedged > 0.1
     protected = sum(c.direct + c.proxy for c in plan.coverage) / plan.exposure.risky_value

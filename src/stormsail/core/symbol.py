@@ -14,52 +14,16 @@ STABLECOINS = frozenset({"USDT", "USDC", "BUSD", "TUSD", "FDUSD", "USDP", "DAI",
 MAJORS = ("BTC", "ETH")
 """The two coins that everything else is measured against."""
 
-_MONEY = frozenset(
-    [
-        "AUD",
-        "BRL",
-        "EUR",
-        "GBP",
-        "TRY",
-        "AEUR",
-        "PAXG",
-        "XAUT",
-        "XAU",
-        "XAG",
-        "UST",
-        "USTC",
-        "SUSD",
-        "USDD",
-        "USDE",
-        "USDS",
-        "USD1",
-        "GUSD",
-        "LUSD",
-        "FRAX",
-        "PYUSD",
-        "RLUSD",
-    ]
-)
-_WRAPPED = frozenset(
-    [
-        "WBTC",
-        "BTCB",
-        "CBBTC",
-        "TBTC",
-        "WETH",
-        "BETH",
-        "WBETH",
-        "STETH",
-        "WSTETH",
-        "RETH",
-        "CBETH",
-        "BNSOL",
-        "JITOSOL",
-        "MSOL",
-    ]
-)
-_INDICES = frozenset(["BTCDOM", "DEFI", "ALL", "FOOTBALL", "BLUEBIRD"])
-PEGGED = _MONEY | _WRAPPED | _INDICES
+_MONEY = {
+    "AUD", "BRL", "EUR", "GBP", "TRY", "AEUR", "PAXG", "XAUT", "XAU", "XAG", "UST", "USTC", "SUSD", "USDD", "USDE",
+    "USDS", "USD1", "GUSD", "LUSD", "FRAX", "PYUSD", "RLUSD",
+}  # fmt: skip
+_WRAPPED = {
+    "WBTC", "BTCB", "CBBTC", "TBTC", "WETH", "BETH", "WBETH", "STETH", "WSTETH", "RETH", "CBETH", "BNSOL",
+    "JITOSOL", "MSOL",
+}  # fmt: skip
+_INDICES = {"BTCDOM", "DEFI", "ALL", "FOOTBALL", "BLUEBIRD"}
+PEGGED = frozenset(_MONEY | _WRAPPED | _INDICES)
 """Symbols whose price follows money, metal, another coin or an index of coins; they are no alts."""
 
 
