@@ -74,7 +74,7 @@ def test_without_an_input_the_custom_stands_in():
         ("-8", -10.0, 0.05, True, "-9.5"),
         ("-8", -10.77, 0.0, True, "-10.7"),  # whole lots, never beyond
         ("-3", 0.0, 0.05, True, "0"),
-        ("0", -10.0, 0.05, True, "-9.5"),
+        ("0", -10.0, 0.05, True, "-10"),  # a position that is not there yet is opened whole
         ("-0.3", -0.3, 0.0, True, "-0.3"),  # 0.3 / 0.1 is a hair below 3 in floats
         ("-4", float("nan"), 0.0, True, "-4"),
     ],
