@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
@@ -343,3 +343,15 @@ def test_the_limit_is_named_when_coins_are_short() -> None:
     ).limits.groups  # fmt: skip
     assert groups.count(Limit.COINS) == 3
     assert any(line.startswith(("unlocked coins", "venue cap")) for line in made.binding)
+
+
+@pytest.mark.parametrize(("days", "contracts"), [(20, 1), (30, 2), (70, 4)])
+def test_dated_contracts_that_follow_one_another_pay_their_fees_again(days: int, contracts: int) -> None:
+    d, on = Decimal, date(2025, 1, 1)
+    end = datetime(2025, 1, 22, tzinfo=UTC)  # twenty days after the end of the day of the decision
+    dated = Contract(
+        "binance", "AAAUSD_250122", "AAA", "USD", Tenor.DATED, Payoff.INVERSE, d(10), d(1), d("0.0001"), d(10),
+        d("0.0002"), d("0.0005"), end,
+    )  # fmt: skip
+    own = backing_of(dated, (0.003, 8.0), timedelta(days=days), on)
+    assert (own.fees, own.funding, own.maintenance) == (2 * contracts * d("0.0005"), 0, 0)

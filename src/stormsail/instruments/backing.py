@@ -2,8 +2,9 @@
 
 A short of ``N`` quote units of an inverse contract entered at ``P`` loses less than ``N / P`` coins, however high the
 price goes; with that many coins behind it no rise can liquidate it (:mod:`stormsail.margin.liquidation`). On top of
-them lies what may be taken out of them while the short is held: the fees of opening and closing, funding at its cap
-against the short for the whole horizon, and the maintenance margin where the venue fixes that at the entry price::
+them lies what may be taken out of them while the short is held: the fees of opening and closing (again for each
+further contract where dated ones must follow one another), funding at its cap against the short for the whole horizon,
+and the maintenance margin where the venue fixes that at the entry price::
 
     coins = N / P * (1 + 2 * taker fee + cap * settlements + maintenance)
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
 
-from stormsail.core import Contract, Payoff, Tenor, ceil_to, from_float
+from stormsail.core import Contract, Payoff, Tenor, ceil_to, end_of_day, from_float
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.margin.rules import Basis, rule_for
 from stormsail.margin.tiers import assumed_table
@@ -37,7 +38,7 @@ class Backing:
     """What stands behind one inverse short, per coin that is short.
 
     Attributes:
-        fees: Opening and closing.
+        fees: Opening and closing, and rolling between.
         funding: Every settlement of the horizon at the cap against the short.
         maintenance: Maintenance margin, where the venue fixes it at the entry price; else 0, because the coins cover
             it at every price.
@@ -77,10 +78,12 @@ def backing_of(
     """
     cap, hours = funding_cap
     settled = math.ceil(horizon / timedelta(hours=hours)) if contract.tenor is Tenor.PERPETUAL else 0
+    left = contract.expiry - end_of_day(day) if contract.expiry else horizon
+    followed = max(math.ceil(horizon / left), 1) if left > timedelta(0) else 1
     at_entry = rule_for(contract.venue, day)[0].basis is Basis.ENTRY
     brackets = table or assumed_table(contract, day)
     return Backing(
-        fees=2 * contract.taker_fee,
+        fees=2 * followed * contract.taker_fee,
         funding=from_float(abs(cap)) * settled,
         maintenance=brackets.tiers[-1].rate if at_entry else Decimal(0),
     )

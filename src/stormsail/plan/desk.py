@@ -142,16 +142,13 @@ class Desk:
         posting = {t.contract.venue for t, own in zip(self.terms, self.backing, strict=True) if own is None}
         return math.inf if given is None else max(to_float(given) - _CENT * len(posting), 0.0)
 
-    def cap(self, venue: str, value: float | None = None) -> float:
-        """Most collateral that may be posted at a venue, less a cent for each account there.
+    def cap(self, venue: str) -> float:
+        """Most collateral that may be posted at a venue, less a cent for each account there."""
+        return max(self.caps[venue] - _CENT * self.accounts(self.at_venue(venue)), 0.0)
 
-        Args:
-            venue: Its key.
-            value: Of the portfolio, of which the cap is a share; that of the decision if not given.
-        """
-        accounts = 1 + int(((self.posted > 0) * self.at_venue(venue)).sum())
-        grown = 1.0 if value is None else value / self.value
-        return max(self.caps[venue] * grown - _CENT * accounts, 0.0)
+    def accounts(self, among: FloatArray) -> int:
+        """Most accounts that some contracts can need: one of cash, and one for each that coins back."""
+        return 1 + int(((self.posted > 0) * among).sum())
 
     @property
     def backed(self) -> tuple[str, ...]:
@@ -174,8 +171,8 @@ class Desk:
             factor: New price of the coin over that of the decision.
         """
         price = self.prices[coin] * factor
-        accounts = int(((self.posted > 0) * self.on(coin)).sum())
-        return max(to_float(self.unlocked[coin]) * price - accounts * (_CENT + to_float(STEP) * price), 0.0)
+        backed = self.accounts(self.on(coin)) - 1
+        return max(to_float(self.unlocked[coin]) * price - backed * (_CENT + to_float(STEP) * price), 0.0)
 
     def at_venue(self, venue: str) -> FloatArray:
         """Which contracts trade there, 0 or 1, shape (n,)."""

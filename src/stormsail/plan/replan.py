@@ -166,6 +166,9 @@ class Replanner:
         self._wish = self._problem.risk_aversion * self._problem.covariance.apply(self._problem.mapping).T
         self._run = self._problem.cost - self._problem.carry
         self._need = _need_rates(desk, book, mode)
+        self._there = {venue: desk.at_venue(venue) for venue in desk.venues}
+        self._on = {coin: desk.on(coin) for coin in desk.backed}
+        self._cents = {venue: 0.01 * desk.accounts(there) for venue, there in self._there.items()}
 
     @classmethod
     def of(
@@ -257,16 +260,21 @@ class Replanner:
         for row in range(n, len(bounds)):
             group = limits.groups[row]
             if group is Limit.VENUE:
-                bounds[row] = desk.cap(limits.names[row], value) / self._finer(drift, desk.at_venue(limits.names[row]))
+                venue = limits.names[row]
+                bounds[row] = self._cap(venue, value) / self._finer(drift, self._there[venue])
             elif group is Limit.COINS:
                 coin = limits.names[row]
                 free = desk.free(coin, float(factors[desk.coins.index(coin)]))
-                bounds[row] = free / self._finer(drift, desk.on(coin))
+                bounds[row] = free / self._finer(drift, self._on[coin])
             elif group is Limit.DELTA:
                 bounds[row] = float(desk.beta @ (wanted + wish.max_net_delta * held))
             elif group is Limit.FLOOR and wish.floor is not None:
                 bounds[row] = value - float(desk.fall @ held) - to_float(wish.floor)
         return bounds
+
+    def _cap(self, venue: str, value: float) -> float:
+        """Most that may lie at a venue, which is a share of the portfolio's value, less a cent for each account."""
+        return max(self._desk.caps[venue] * (value / self._desk.value) - self._cents[venue], 0.0)
 
     def _finer(self, drift: FloatArray, among: FloatArray) -> float:
         """Largest drift of an inverse contract among some, at least 1."""
@@ -277,7 +285,7 @@ class Replanner:
         if sum(need.values()) > desk.cash + _MONEY:
             return False
         return all(
-            amount + float(posted @ desk.at_venue(venue)) <= desk.cap(venue, value) + _MONEY
+            amount + float(posted @ self._there[venue]) <= self._cap(venue, value) + _MONEY
             for venue, amount in need.items()
         )
 
@@ -286,7 +294,7 @@ class Replanner:
         rows = limits.rows.copy()
         for row, (group, name) in enumerate(zip(limits.groups, limits.names, strict=True)):
             if group is Limit.VENUE:
-                rows[row] = np.maximum(rows[row], self._need[name] + self._desk.posted * self._desk.at_venue(name))
+                rows[row] = np.maximum(rows[row], self._need[name] + self._desk.posted * self._there[name])
             elif group is Limit.COLLATERAL:
                 rows[row] = np.maximum(rows[row], sum(self._need.values()))
         return replace(limits, rows=rows)

@@ -198,7 +198,7 @@ def _carry(build: Builder, expected: float, assumed: bool) -> Cell:
 def _room(build: Builder, score: CandidateScore) -> Cell:
     if isinstance(score.capacity, Unavailable):
         return build.gap(score.capacity.reason)
-    return Cell(amount(min(score.capacity, score.venue_cap)))
+    return Cell(amount(min(score.capacity, score.venue_cap, score.coins)))
 
 
 def effectiveness_words(value: MaybeEffectiveness) -> str:
