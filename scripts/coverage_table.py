@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 from stormsail.core import Contract, Payoff, Tenor, split_multiplier  # noqa: E402  # after the path
 from stormsail.instruments.carry import assumed_cap  # noqa: E402
 from stormsail.margin.census import floor_census  # noqa: E402
-from stormsail.margin.coverage import Past, promise_windows  # noqa: E402
+from stormsail.margin.coverage import METHODS, Past, binomial_band, promise_windows  # noqa: E402
 from stormsail.margin.floor import MEASURED, FloorTable, rise_class  # noqa: E402
 from stormsail.margin.moves import Moves, bar_moves  # noqa: E402
-from stormsail.margin.tiers import assumed_table, build_table  # noqa: E402
+from stormsail.margin.tiers import LARGE_ALTS, assumed_table, build_table  # noqa: E402
 from stormsail.margin.types import Promise, TierTable  # noqa: E402
 from stormsail.plan.collateral import simulated  # noqa: E402
 
@@ -35,6 +35,7 @@ TOP_UPS = (8 * HOUR, DAY, 3 * DAY)
 PROMISES = [Promise(chance, 30 * DAY, span, 0.0) for span in TOP_UPS for chance in CHANCES]
 HELD_OUT = np.datetime64("2024-01-01", "us")
 LATE = 30 * DAY
+CLASSES = ("BTC, ETH", "large alt", "other alt", "young alt")
 FEE = Decimal("0.0005")
 
 
@@ -47,7 +48,7 @@ def bars(path: Path, bar: timedelta) -> dict[str, Moves]:
     }
 
 
-def deepest(name: str, data: Path, traded: Mapping[str, Moves], fine: Mapping[str, Moves]) -> Moves:
+def deepest(name: str, traded: Mapping[str, Moves], fine: Mapping[str, Moves]) -> Moves:
     """Mark bars of an hour where they begin no later than a month after the traded ones, else those of four hours."""
     mark = fine.get(name)
     own = traded[name]
@@ -102,7 +103,7 @@ def pasts(data: Path) -> dict[str, Past]:
             "binance", f"{name}USDT", base, "USDT", Tenor.PERPETUAL, Payoff.LINEAR,
             Decimal(1), Decimal(1), Decimal("1e-8"), Decimal(5), Decimal(0), FEE,
         )  # fmt: skip  # one line per field says no more
-        moves = deepest(name, data, traded, marks)
+        moves = deepest(name, traded, marks)
         found[name] = Past(
             contract, moves, rise_class(base), tables(contract), funding.get(name, nothing), assumed_cap(base, None)
         )
@@ -132,6 +133,85 @@ def walk(data: Path) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def classed(windows: pl.DataFrame) -> pl.DataFrame:
+    """Windows with the class of coin a reader asks for."""
+    majors, large = pl.col("coin").is_in(["BTC", "ETH"]), pl.col("coin").is_in(sorted(LARGE_ALTS))
+    kind = (
+        pl.when(majors).then(pl.lit("BTC, ETH"))
+        .when(pl.col("row") == "young alt").then(pl.lit("young alt"))
+        .when(large).then(pl.lit("large alt"))
+        .otherwise(pl.lit("other alt"))
+    )  # fmt: skip  # one case per line
+    return windows.with_columns(kind.alias("class"))
+
+
+def cell(failures: int, windows: int, promised: float) -> str:
+    """``failures of windows, share (band)``; a star where the band lies above the promise."""
+    low, high = binomial_band(failures, windows)
+    broken = " *" if low > promised else ""
+    return f"{failures} of {windows:,}: {failures / windows:.1%} ({low:.1%} to {high:.1%}){broken}".replace("%", " %")
+
+
+def by_class(windows: pl.DataFrame, span: timedelta) -> None:
+    """One row per class, one column per chance."""
+    print("| class | " + " | ".join(f"{c:.0%} promised".replace("%", " %") for c in CHANCES) + " | rise at 1 % |")
+    print("|---" * (len(CHANCES) + 2) + "|")
+    part = windows.filter(pl.col("hours") == span / HOUR)
+    for name in [*CLASSES, "all"]:
+        rows = part if name == "all" else part.filter(pl.col("class") == name)
+        cells = []
+        for chance in CHANCES:
+            these = rows.filter(pl.col("chance") == chance)
+            cells.append(cell(int((these["failed"] > 0).sum()), these.height, chance))
+        mean = rows.filter(pl.col("chance") == CHANCES[-1]).select(pl.col("move").mean()).item()
+        print(f"| {name} | {' | '.join(cells)} | {mean:.0%} |".replace("% |", " % |").replace("  %", " %"))
+
+
+def by_span(windows: pl.DataFrame) -> None:
+    """One row per top-up span and chance: windows, spans, and how failures bunch."""
+    print("| top-up within | promised | windows that failed | per span: promised | happened | days, most on one |")
+    print("|---" * 6 + "|")
+    for span in TOP_UPS:
+        for chance in CHANCES:
+            rows = windows.filter((pl.col("hours") == span / HOUR) & (pl.col("chance") == chance))
+            failed = rows.filter(pl.col("failed") > 0)
+            days = failed.group_by(pl.col("first").dt.date()).len()["len"]
+            each = chance * (span / (30 * DAY))
+            share = int(rows["failed"].sum()) / int(rows["spans"].sum())
+            told = f"{each:.3%} | {share:.3%} | {len(days)}, {days.max()}".replace("%", " %")
+            found = cell(failed.height, rows.height, chance)
+            print(
+                f"| {span / HOUR:g} hours | {chance:.0%} | {found} | {told} |".replace("% |", " % |").replace(
+                    "  %", " %"
+                )
+            )
+
+
+def by_method(windows: pl.DataFrame, span: timedelta) -> None:
+    """What each method would have kept alone, and how often it decided."""
+    print("| method | " + " | ".join(f"{c:.0%} promised".replace("%", " %") for c in CHANCES) + " | decided at 1 % |")
+    print("|---" * (len(CHANCES) + 2) + "|")
+    part = windows.filter(pl.col("hours") == span / HOUR)
+    for name in METHODS:
+        cells = []
+        for chance in CHANCES:
+            these = part.filter((pl.col("chance") == chance) & pl.col(name).is_not_null())
+            cells.append(cell(int((these[f"{name}_failed"] > 0).sum()), these.height, chance))
+        strict = part.filter(pl.col("chance") == CHANCES[-1])
+        share = (strict["decided_by"] == name).mean()
+        print(f"| {name} | {' | '.join(cells)} | {share:.0%} |".replace("% |", " % |"))
+
+
+def broken_coins(windows: pl.DataFrame) -> list[str]:
+    """Coins whose own band lies above the promise, of all counts of 24 hours."""
+    found = []
+    for (name, chance), part in windows.group_by(["coin", "chance"], maintain_order=True):
+        failures = int((part["failed"] > 0).sum())
+        if binomial_band(failures, part.height)[0] > float(chance):  # type: ignore[arg-type]  # a chance
+            found.append(f"{name} at {chance:.0%}: {failures} of {part.height}")
+    return found
+
+
 def main() -> int:
     """Walk or read the windows, and print the tables."""
     named = os.environ.get("STORMSAIL_DATA")
@@ -145,7 +225,23 @@ def main() -> int:
     else:
         print("not run: STORMSAIL_DATA is not set to a directory of market data")
         return 1
-    print(windows)
+    windows = classed(windows)
+    force, before = (windows.filter(pl.col("table") == label) for label in ("in force", "before 2024"))
+    first, last = force["start"].min(), force["start"].max()
+    count = force.height // len(PROMISES)
+    print(f"{force['coin'].n_unique()} coins, {count:,} windows that begin {first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    for title, part in (
+        ("whole past", force),
+        ("from 2024, table in force", force.filter(pl.col("start") >= pl.lit(HELD_OUT))),
+        ("from 2024, table measured before", before),
+    ):
+        print(f"\n{title}, top-up within 24 hours\n")
+        by_class(part, DAY)
+    print("\nby top-up\n")
+    by_span(force)
+    print("\neach method alone, top-up within 24 hours\n")
+    by_method(force, DAY)
+    print(f"\nnot kept alone: {'; '.join(broken_coins(force.filter(pl.col('hours') == 24.0))) or 'none'}")
     return 0
 
 

@@ -65,9 +65,8 @@ def flat(days: int, **jumps: float) -> Moves:
 def test_a_spike_counts_once_in_its_span_and_its_window() -> None:
     move = promise_windows(past_of(flat(100)), [PROMISE])["move"][0]
     over, under = 1.0 + 1.2 * move, 1.0 + 0.999 * move
-    bar = 6 + 180 + 13  # window two begins after a day and thirty more
+    assert 199 == 6 + 180 + 13  # a day, a window of thirty, two days and a bar
     hit = promise_windows(past_of(flat(100, bar199=over, bar201=over)), [PROMISE])
-    assert bar == 199
     assert hit["spans"].to_list() == [30, 30, 30]
     assert hit["failed"].to_list() == [0, 1, 0]  # both spikes lie in one span
     assert hit["first"][1] == (np.datetime64("2024-01-01", "us") + 199 * np.timedelta64(4, "h")).astype(datetime)
@@ -80,13 +79,11 @@ def test_funding_paid_before_the_spike_takes_from_what_backs_it() -> None:
     move, rate = quiet["move"][0], quiet["rate"][0]
     times = flat(100).times
     spike = flat(100, bar199=1.0 + 0.999 * move)
-    buffer = rate - move  # more than maintenance and allowances together need
-    for paid, settled_at, failed in ((-buffer, 198, 1), (-buffer, 200, 0), (-buffer, 196, 1), (-buffer, 195, 0)):
-        funding = (times[settled_at : settled_at + 1], np.array([paid]))
-        # bars 198 to 203 are one span: what settles before it is topped up, what settles after the spike is too late
-        found = promise_windows(past_of(spike, funding), [PROMISE])["failed"].sum()
-        start = 6 + 180 + 12
-        assert found == (failed if settled_at >= start else 0)
+    paid = np.array([move - rate])  # all that maintenance and allowances together need
+    # bars 198 to 203 are one span: what settles before it is topped up, what settles after the spike comes too late
+    for settled, failed in ((198, 1), (199, 1), (200, 0), (197, 0)):
+        funding = (times[settled : settled + 1], paid)
+        assert promise_windows(past_of(spike, funding), [PROMISE])["failed"].sum() == failed
     received = (times[198:199], np.array([0.5]))
     over = flat(100, bar199=1.0 + 1.2 * move)
     assert promise_windows(past_of(over, received), [PROMISE])["failed"].sum() == 0

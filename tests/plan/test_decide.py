@@ -45,7 +45,7 @@ def usual() -> HedgePlan:
     return plan(Tolerance(coverage=SHARE))
 
 
-SHARE = 0.25
+SHARE = 0.3
 
 
 def check_promises(made: HedgePlan) -> None:

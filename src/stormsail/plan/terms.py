@@ -249,7 +249,7 @@ def _assumed_cap(
     if not isinstance(cap, Unavailable):
         return []
     rate, hours = taken
-    cure = f"{rate:.1%} per {hours:g}h is assumed, in the collateral and in what funding at its cap would cost"
+    cure = f"{rate:.1%} per {hours:g}h is assumed, as the most that collateral keeps and for funding at its cap"
     return [Finding(Trouble.DEGRADED, f"funding-cap {contract.id}", f"{contract.venue} states no cap for it", cure)]
 
 
