@@ -45,8 +45,11 @@ class Setup:
 
 
 def contracts_of(plans: Sequence[HedgePlan]) -> tuple[Contract, ...]:
-    """Every contract any of the plans orders, once, by id."""
-    found = {order.contract.id: order.contract for plan in plans for order in plan.orders}
+    """Every contract any of the plans orders, once, by id; with the finest lot any of them knows of it."""
+    found: dict[str, Contract] = {}
+    for order in (order for plan in plans for order in plan.orders):
+        old = found.get(order.contract.id)
+        found[order.contract.id] = order.contract if old is None or order.contract.lot < old.lot else old
     return tuple(found[name] for name in sorted(found))
 
 
@@ -95,6 +98,7 @@ def set_up(plans: Sequence[HedgePlan], course: Course) -> Setup:
 def _accounts(plans: Sequence[HedgePlan]) -> tuple[MarginAccount, ...]:
     """The union of the plans' accounts, with the deposits of the first."""
     legs: dict[str, dict[str, Leg]] = {}
+    contracts = {contract.id: contract for contract in contracts_of(plans)}
     venues: dict[str, str] = {}
     for plan in plans:
         orders = {order.contract.id: order for order in plan.orders}
@@ -107,7 +111,7 @@ def _accounts(plans: Sequence[HedgePlan]) -> tuple[MarginAccount, ...]:
                 basis = rules[margin.venue].basis
                 old = legs.setdefault(name, {}).get(position.contract)
                 legs[name][position.contract] = Leg(
-                    contract=order.contract,
+                    contract=contracts[position.contract],
                     table=position.table,
                     fee=order.contract.taker_fee,
                     counts_fee=rules[margin.venue].counts_fee and basis is Basis.MARK,
@@ -183,8 +187,8 @@ def _aim(
                 course.last[start:end][:, columns],
                 coverage=plan.coverage,
             )
-            lots = in_lots(units, [order.contract for order in plan.orders])
-            wanted[start:end, [at[order.contract.id] for order in plan.orders]] = lots
+            own = [at[order.contract.id] for order in plan.orders]
+            wanted[start:end, own] = in_lots(units, [legs[i] for i in own])
         return wanted
 
     return aim

@@ -1,0 +1,124 @@
+"""Plans made as time goes on, each with what was known then: the walk-forward part of a backtest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from stormsail.audit.tolerance import Tolerance
+from stormsail.core import Finding, InputError, Portfolio, StormsailError, Trouble
+from stormsail.instruments.types import VenueRecord
+from stormsail.margin.types import MarginMode
+from stormsail.market.source import MarketSource, MarketView
+from stormsail.plan import make_plan
+from stormsail.plan.types import HedgePlan
+
+
+class Shelf(Protocol):
+    """Keeps plans that were made, so that a run that was broken off does not make them again."""
+
+    def take(self, when: datetime) -> HedgePlan | None:
+        """The plan of that moment made from the same input, if it is kept."""
+        ...
+
+    def keep(self, plan: HedgePlan) -> None:
+        """Keep a plan."""
+        ...
+
+
+class NoShelf:
+    """Keeps nothing."""
+
+    def take(self, when: datetime) -> HedgePlan | None:
+        """Nothing."""
+        return None
+
+    def keep(self, plan: HedgePlan) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Plans in order, and what was noticed on the way.
+
+    Attributes:
+        plans: By rising moment; at least one.
+        findings: Plans that could not be made, and why.
+    """
+
+    plans: tuple[HedgePlan, ...]
+    findings: tuple[Finding, ...]
+
+
+def moments(start: datetime, end: datetime, every: timedelta | None) -> tuple[datetime, ...]:
+    """When a plan is made: at ``start``, and every ``every`` before ``end``.
+
+    Raises:
+        InputError: If ``end`` is not after ``start``.
+    """
+    if end <= start:
+        raise InputError(
+            f"{end:%Y-%m-%d %H:%M} is not after {start:%Y-%m-%d %H:%M}", cure="end later, or start earlier",
+            where="--end",
+        )  # fmt: skip
+    if every is None:
+        return (start,)
+    return tuple(start + every * k for k in range(-(-(end - start) // every)))
+
+
+def plans_forward(
+    portfolio: Portfolio,
+    source: MarketSource,
+    tolerance: Tolerance,
+    *,
+    venues: Mapping[str, VenueRecord],
+    when: tuple[datetime, ...],
+    mode: MarginMode = MarginMode.CROSS,
+    shelf: Shelf | None = None,
+    tell: Callable[[int], None] = lambda made: None,
+) -> Forward:
+    """Make a plan at every moment, each with the data known then and the plan before it in force.
+
+    A later plan that cannot be made leaves the one in force, which is told; without a first one there is nothing to
+    run.
+
+    Args:
+        portfolio: What is held throughout.
+        source: Market data; every plan sees it as of its own moment.
+        tolerance: What is wanted.
+        venues: Due-diligence records.
+        when: Moments, rising.
+        mode: Cross or isolated margin.
+        shelf: Where plans are kept.
+        tell: Called with the number of plans made.
+
+    Raises:
+        StormsailError: If the first plan cannot be made.
+    """
+    shelf = shelf or NoShelf()
+    plans: list[HedgePlan] = []
+    findings: list[Finding] = []
+    for count, moment in enumerate(when, 1):
+        plan = shelf.take(moment)
+        if plan is None:
+            try:
+                plan = make_plan(
+                    portfolio, MarketView(source, moment), tolerance, venues=venues, mode=mode,
+                    previous=plans[-1] if plans else None,
+                )  # fmt: skip
+            except StormsailError as error:
+                if not plans:
+                    raise
+                findings.append(
+                    Finding(
+                        Trouble.DEFER, f"plan of {moment:%Y-%m-%d}", str(error), "the plan before it stays in force"
+                    )
+                )
+                tell(count)
+                continue
+            shelf.keep(plan)
+        plans.append(plan)
+        tell(count)
+    return Forward(tuple(plans), tuple(findings))
