@@ -19,6 +19,11 @@ def _span(value: timedelta, where: str) -> None:
         raise ConfigError(f"{value} is not a whole number of hours", cure="write a span such as 1h or 7d", where=where)
 
 
+def _not_past(value: timedelta, where: str) -> None:
+    if value < timedelta(0):
+        raise ConfigError(f"{value} is before now", cure="write a span such as 1h or 7d", where=where)
+
+
 class Follow(StrEnum):
     """How positions follow their targets.
 
@@ -107,8 +112,7 @@ class Ladder:
                 cure="top_up_to must lie below top_up, reduce_to below reduce, and both above withdraw",
                 where="ladder",
             )
-        if self.latency < timedelta(0):
-            raise ConfigError(f"latency {self.latency}", cure="give a time such as 24h", where="ladder.latency")
+        _not_past(self.latency, "ladder.latency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,11 @@ class Switch:
     gain: float = 0.05
     hold: timedelta = timedelta(days=7)
 
+    def __post_init__(self) -> None:
+        if self.gain < 0:
+            raise ConfigError(f"gain {self.gain:g}", cure="give a yearly fraction of 0 or more", where="switch.gain")
+        _not_past(self.hold, "switch.hold")
+
 
 @dataclass(frozen=True, slots=True)
 class AfterLoss:
@@ -155,6 +164,9 @@ class AfterLoss:
 
     then: Lost = Lost.REHEDGE
     latency: timedelta = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        _not_past(self.latency, "after_loss.latency")
 
 
 @dataclass(frozen=True, slots=True)
