@@ -48,7 +48,13 @@ def machine() -> dict[str, object]:
     info = Path("/proc/cpuinfo")
     if info.exists():
         cpu = next((li.split(":", 1)[1].strip() for li in info.read_text().splitlines() if "model name" in li), cpu)
-    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": [round(load, 1) for load in os.getloadavg()],
+    }
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormsail.core import Unavailable
-from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, walk_many
+from stormsail.instruments.fit import LAGS, MIN_TRAIN, effectiveness_of, effects_of, walk_many
 from stormsail.ratio.contest import walk
-from stormsail.ratio.effectiveness import variance_reduction
+from stormsail.ratio.effectiveness import shortfall, variance_reduction
 from stormsail.ratio.estimators import ESTIMATORS
 from stormsail.ratio.types import Effectiveness
 
@@ -85,3 +85,26 @@ def test_a_perfect_instrument_leaves_little(n: int, k: int, seed: int) -> None:
     y = np.repeat(x.mean(axis=1)[:, None], n, axis=1)  # exactly the equal split, to which the ratio leans
     hedged = walk_many(y, x).hedged
     assert np.nanmax(np.abs(hedged)) < 1e-9
+
+
+def test_many_at_once_are_the_definitions_one_by_one() -> None:
+    y, x = invented(300, 5, 2)
+    y[40:90, 1], y[200:, 2], y[15:, 4] = np.nan, np.nan, np.nan
+    hedged = y - 0.8 * x[:, :1]
+    hedged[:60, 3] = np.nan
+    times = np.datetime64("2024-01-01T00:00:00", "us") + np.arange(300) * np.timedelta64(1, "D")
+    found = effects_of(y, hedged, times)
+    assert isinstance(found[4], Unavailable)
+    for j in range(4):
+        rows = np.isfinite(y[:, j]) & np.isfinite(hedged[:, j])
+        u, e, one = y[rows, j], hedged[rows, j], found[j]
+        assert isinstance(one, Effectiveness)
+        assert one.value == pytest.approx(1 - e.var() / u.var(), rel=1e-11)
+        score = ((1 - one.value) * ((u - u.mean()) ** 2 - u.var()) - ((e - e.mean()) ** 2 - e.var())) / u.var()
+        kernel = np.maximum(0.0, 1 - np.abs(np.subtract.outer(np.arange(len(u)), np.arange(len(u)))) / (LAGS + 1))
+        assert one.low == pytest.approx(one.value - 1.959963984540054 * np.sqrt(score @ kernel @ score) / len(u))
+        assert one.es_95_cut == pytest.approx(1 - shortfall(e) / shortfall(u), rel=1e-11)
+        bad = np.argsort(u)[: -(-len(u) // 20)]
+        assert one.value_worst_days == pytest.approx(1 - (e[bad] ** 2).sum() / (u[bad] ** 2).sum(), rel=1e-11)
+        assert (one.worst_day_unhedged, one.worst_day_hedged) == (u.min(), e[np.argmin(u)])
+        assert (one.n, one.window[:10]) == (len(u), str(times[rows][0])[:10])
