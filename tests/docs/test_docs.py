@@ -22,7 +22,8 @@ from stormsail.audit import Tolerance
 from stormsail.instruments.diligence import PARTS
 from stormsail.instruments.venues import FACTS
 from stormsail.instruments.venues import RULES as VENUE_RULES
-from stormsail.margin.floor import _MEASURED
+from stormsail.margin.floor import FLOOR_HOURS, MEASURED
+from stormsail.margin.paid import paid_before
 from stormsail.margin.rules import RULES
 from stormsail.market.schema import Kind, columns
 from stormsail.plan.problem import RISK_AVERSION, Limit
@@ -193,9 +194,12 @@ def test_figures_in_the_concepts_are_those_of_the_code() -> None:
         fee = "yes" if rule.counts_fee else "no"
         assert f"| {rule.venue} | {rule.effective_from} | {rule.basis.value} price | {fee} | {rule.source} |" in margin
     collateral = (DOCS / "concepts" / "collateral.md").read_text(encoding="utf-8")
-    for kind, measured in _MEASURED.items():
+    for kind, measured in MEASURED.items():
         cells = " | ".join(f"{100 * a:.3g} / {100 * b:.3g} %" for a, b in measured)
         assert f"| {kind.value} | {cells} |" in collateral
+    for name, base in (("BTC, ETH", "BTC"), ("other coins", "SOL")):
+        cells = " | ".join(f"{100 * paid_before(base, hours):.3g} %" for hours in FLOOR_HOURS)
+        assert f"| {name} | {cells} |" in collateral
     plan = (DOCS / "concepts" / "plan.md").read_text(encoding="utf-8")
     assert f"| `lam` | {RISK_AVERSION:g}: " in plan
     assert all(f"| {limit.value} |" in plan for limit in Limit)
