@@ -10,8 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stormsail.core import InputError, Payoff, Unavailable, profit
-from stormsail.margin.account import Position
-from stormsail.margin.closeout import CLOSEOUT_RULES, Closeout, close_out, closeout_rule
+from stormsail.margin.account import Position, balance, requirement
+from stormsail.margin.closeout import Closeout, close_out
+from stormsail.margin.closeout_rules import CLOSEOUT_RULES, closeout_rule
 from stormsail.margin.liquidation import isolated
 from stormsail.margin.types import Liquidation, TierTable
 from tests.margin.accounts import contract, table, tables
@@ -172,3 +173,24 @@ def test_rules_are_in_order_and_sourced() -> None:
         days = [rule.effective_from for rule in CLOSEOUT_RULES if rule.venue == venue]
         assert days == sorted(set(days))
     assert all(rule.source for rule in CLOSEOUT_RULES)
+
+
+def test_one_position_of_a_cross_account() -> None:
+    """What the others leave stands behind it: due with the account, and just enough is closed for the account."""
+    c = contract("BTC", "USDC", venue="deribit", lot="0.001")
+    tiers = table(("1e9", "0.01"))
+    short = Position(c, D(-10), D(50_000), D(52_000), tiers)
+    other = Position(contract("ETH", "USDC", venue="deribit"), D(40), D(2_500), D(2_400), tiers)
+    wallet = D(30_000)
+    assert balance([short, other], wallet) < requirement([short, other])
+    out = outcome(short, wallet + other.profit - other.requirement, DAY)
+    rest = Position(c, out.kept, D(50_000), D(52_000), tiers)
+    after = wallet + short.profit - rest.profit - out.fee
+    assert balance([rest, other], after) > requirement([rest, other])
+    one_more = Position(c, out.kept - c.lot, D(50_000), D(52_000), tiers)
+    before = wallet + short.profit - one_more.profit - (abs(out.closed) - c.lot) * 52_000 * D("0.0075")
+    assert balance([one_more, other], before) <= requirement([one_more, other])
+    enough = wallet + 10_000
+    assert balance([short, other], enough) > requirement([short, other])
+    with pytest.raises(InputError, match="above maintenance"):
+        close_out(short, enough + other.profit - other.requirement, DAY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stormsail.margin.adl import ADL_RULES
-from stormsail.margin.closeout import CLOSEOUT_RULES
+from stormsail.margin.closeout_rules import CLOSEOUT_RULES
 from stormsail.margin.venue_tables import DERIBIT
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "margin.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from stormsail.core import Finding, Unavailable
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.margin.account import Position
 from stormsail.margin.adl import AdlRule, Holder, adl_rule, score
-from stormsail.margin.closeout import CloseoutRule, closeout_rule
+from stormsail.margin.closeout_rules import CloseoutRule, closeout_rule
 from stormsail.margin.factor import contract_bankruptcy, contract_liquidation, liquidation_factor
 from stormsail.margin.liquidation import margin_notional
 from stormsail.margin.pool import Account, equity, margin_ratio, price_of, requirement, unified_ratio
