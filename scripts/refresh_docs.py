@@ -37,6 +37,8 @@ ROOMS = {
     "forecast": "What may come.",
     "margin": "What keeps it alive.",
     "plan": "The decision.",
+    "execution": "From orders to fills.",
+    "watch": "When to act, and what is asked for.",
     "lab": "Plans held through the past.",
 }
 INTRODUCTION = """\

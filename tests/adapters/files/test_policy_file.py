@@ -125,3 +125,8 @@ def test_the_examples_carry_the_comments_of_today(name):
     text = path.read_text(encoding="utf-8")
     about = text.splitlines()[0].removeprefix("# ")
     assert render_policy(read_policy(path), about) == text
+
+
+def test_the_page_shows_the_default_as_it_is():
+    page = (EXAMPLES.parents[1] / "docs" / "how-to" / "policy.md").read_text(encoding="utf-8")
+    assert f"```toml\n{(EXAMPLES / 'band.toml').read_text(encoding='utf-8')}```" in page
