@@ -211,9 +211,9 @@ def _advance(x: Floats, h: Floats, z: Floats, mixed: Floats, law: Law, before: F
 def _bridge(word: Words, law: Law, before: Floats, x: Floats, var: Floats, high: Floats) -> None:
     """Highest log price within the step, ``(a + b + sqrt((b - a)^2 + 2 v E)) / 2`` with E exponential.
 
-    Of a t step the variance ``v`` is itself random. Given the step's radius R it is ``h (nu - 2 + R^2) / 2`` over a gamma
-    number of shape ``nu/2 + 1``, and E over such a one has ``P(> s) = (1 + s)^(-nu/2 - 1)``. So ``2 v E`` is drawn
-    exactly, as ``h (nu - 2 + R^2) (u^(-2/(nu + 2)) - 1)``.
+    Of a t step the variance ``v`` is itself random. Given the step's radius R it is ``h (nu - 2 + R^2) / 2`` over a
+    gamma number of shape ``nu/2 + 1``, and E over such a one has ``P(> s) = (1 + s)^(-nu/2 - 1)``. So ``2 v E`` is
+    drawn exactly, as ``h (nu - 2 + R^2) (u^(-2/(nu + 2)) - 1)``.
     """
     if law.heavy:
         for i in range(x.shape[0]):

@@ -30,6 +30,8 @@ from stormsail.margin.coverage import binomial_band
 if TYPE_CHECKING:
     from stormsail.lab._path_kernels import Terms
 
+Spans = tuple[tuple[int, int], ...]
+
 SEED = 20_250_831
 SHARD = 8_192
 """Paths one worker walks at a time."""
@@ -136,7 +138,7 @@ class Partial:
     """
 
     spec: PassageSpec
-    spans: tuple[tuple[int, int], ...]
+    spans: Spans
     plain: Counts
     topped: Counts
     tops: Counts
@@ -225,18 +227,31 @@ def merge(one: Partial, other: Partial) -> Partial:
     """
     if one.spec != other.spec:
         raise InputError("parts of different simulations", cure="merge parts of the same specification")
+    spans = join_spans(one.spans, other.spans)
+    return Partial(
+        one.spec, spans, one.plain + other.plain, one.topped + other.topped, one.tops + other.tops,
+        one.headroom + other.headroom, one.price + other.price, one.cash + other.cash,
+    )  # fmt: skip
+
+
+def join_spans(one: Spans, other: Spans) -> Spans:
+    """Both sets of half-open ranges together, sorted, neighbours joined.
+
+    Raises:
+        InputError: If they overlap.
+
+    >>> join_spans(((0, 5),), ((5, 9), (12, 13)))
+    ((0, 9), (12, 13))
+    """
     spans: list[tuple[int, int]] = []
-    for start, stop in sorted((*one.spans, *other.spans)):
+    for start, stop in sorted((*one, *other)):
         if spans and start < spans[-1][1]:
             raise InputError(f"path {start} is counted twice", cure="give every path to one worker", where="paths")
         if spans and start == spans[-1][1]:
             spans[-1] = (spans[-1][0], stop)
         else:
             spans.append((start, stop))
-    return Partial(
-        one.spec, tuple(spans), one.plain + other.plain, one.topped + other.topped, one.tops + other.tops,
-        one.headroom + other.headroom, one.price + other.price, one.cash + other.cash,
-    )  # fmt: skip
+    return tuple(spans)
 
 
 def merge_all(parts: Iterable[Partial]) -> Partial:
@@ -276,12 +291,12 @@ class Passage:
     @property
     def liquidated(self) -> Estimate:
         """Chance of liquidation within the horizon, with the top-ups if there are any, and its binomial error."""
-        return _chance(self.counts.topped, "with the ladder" if self.counts.spec.ladder else "without top-ups")
+        return chance(self.counts.topped, "with the ladder" if self.counts.spec.ladder else "without top-ups")
 
     @property
     def liquidated_without(self) -> Estimate:
         """The same on the same paths without any top-up."""
-        return _chance(self.counts.plain, "without top-ups")
+        return chance(self.counts.plain, "without top-ups")
 
     @property
     def band(self) -> tuple[float, float]:
@@ -317,7 +332,8 @@ class Passage:
         return self.counts.spec.cash.quantile(self.counts.cash, level)
 
 
-def _chance(steps: Counts, how: str) -> Estimate:
+def chance(steps: Counts, how: str) -> Estimate:
+    """Share of liquidated paths with its binomial error; the first of the counts by step is of those that lived."""
     n = int(steps.sum())
     share = (n - int(steps[0])) / n
     error = math.sqrt(share * (1.0 - share) / n)
