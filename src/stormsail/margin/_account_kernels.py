@@ -122,8 +122,10 @@ def crossing(
     while True:
         piece(t, 0, which, notional, power, level, worth, first, last, caps, rates, taken, purse, share, rest0, rest1,
               line)  # fmt: skip
+        # beyond the crossing the line leads back to it; where rounding says otherwise, this is the crossing
+        if not (line[1] < 0.0 if up else line[1] > 0.0):
+            return t
         closer = float(-line[0] / line[1])
-        # written so that a NaN ends the loop
         if not (closer < t if up else closer > t):
             return t
         t = closer
