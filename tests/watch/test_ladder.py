@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -78,6 +79,13 @@ def test_reduce_waits_for_a_transfer_that_will_do():
     assert "on the way" in act.reason
     (act,) = respond(LADDER, account(1000.0, 800.0, held, on_the_way=50.0), D(0))
     assert isinstance(act, Trade)
+
+
+def test_a_transfer_that_takes_no_time_goes_before_a_reduction():
+    at_once, seen = Ladder(latency=timedelta(0)), account(1000.0, 800.0, short(A, "-100", 10.0))
+    assert isinstance(respond(at_once, seen, D(3000))[0], TopUp)
+    assert isinstance(respond(at_once, seen, D(2999))[0], Trade)
+    assert isinstance(respond(LADDER, seen, D(3000))[0], Trade)
 
 
 def test_close_buys_everything_back_before_the_venue_does():

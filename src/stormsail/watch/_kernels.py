@@ -9,7 +9,8 @@ from numba import njit
 def rebalanced(held: float, target: float, half_width: float, to_edge: bool) -> float:
     """What should be held: ``held`` inside the band around ``target``, else the target or the band's nearer edge.
 
-    A position that is not there yet is opened whole. The band is ``target`` times ``1 - half_width`` to ``1 + half_width``; a width of 0 always asks for the target.
+    The band is ``target`` times ``1 - half_width`` to ``1 + half_width``; a width of 0 always asks for the target. A
+    position that is not there yet is opened whole.
 
     Args:
         held: Signed quantity held.

@@ -79,6 +79,8 @@ def respond(
         if account.on_the_way > 0 and coming < ladder.reduce:
             told = f"{account.on_the_way:,.2f} {account.currency} on the way bring {coming:.2f}"
             return (Warn(account.name, f"{_at(account, ladder.reduce)}; {told}"),)
+        if not ladder.latency and reserve >= from_float(account.requirement / ladder.top_up_to - account.balance):
+            return _top_up(ladder, account, reserve)  # what arrives at once keeps the hedge whole
         return _shrink(ladder, account, share_to(account, ladder.reduce_to), sellable, offers)
     if ratio >= ladder.top_up:
         return _top_up(ladder, account, reserve)
