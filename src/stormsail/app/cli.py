@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="List, fetch, import and verify market data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+fleet_app = typer.Typer(
+    help="Plan many portfolios on one market snapshot.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(fleet_app, name="fleet")
 
 File = Annotated[
     Path | None, typer.Argument(help="Portfolio: CSV, TOML or JSON. Default: the one named in stormsail.toml.")
@@ -232,6 +236,34 @@ def data_import(
     from stormsail.app import data_verbs
 
     data_verbs.import_folder(source, into=into, assets=assets, as_json=json)
+
+
+@fleet_app.command("plan")
+def fleet_plan(
+    file: Annotated[Path, typer.Argument(metavar="PORTFOLIOS", help="Parquet with portfolio, asset, quantity.")],
+    out: Annotated[Path, typer.Option(help="Folder for the result; a run that was stopped goes on there.")],
+    workers: Annotated[int | None, typer.Option(help="Processes on this machine. Default: this one.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (extra: cluster).")] = None,
+    full: Annotated[bool, typer.Option("--full", help="The whole programme for each; much slower.")] = False,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Plan every portfolio of a Parquet file.
+
+    One market snapshot for all; whole lots; every portfolio comes out, planned or with the reason.
+    """
+    from stormsail.app import fleet_verbs
+
+    fleet_verbs.plan(_request(locals()), folder=out, workers=workers, cluster=cluster, full=full)
 
 
 def _request(options: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from stormsail.core.contract import Contract, Payoff, Tenor, profit
 from stormsail.core.errors import (
+    ClusterError,
     ConfigError,
     DataError,
     InfeasibleError,
@@ -31,6 +32,7 @@ __all__ = [
     "STABLECOINS",
     "YEAR",
     "Clock",
+    "ClusterError",
     "ConfigError",
     "Contract",
     "DataError",

@@ -129,3 +129,10 @@ class MissingExtraError(StormsailError):
 
     code = "E600"
     exit_code = 7
+
+
+class ClusterError(StormsailError):
+    """Workers cannot be reached, do not run the same program, or die again and again."""
+
+    code = "E700"
+    exit_code = 8

@@ -1,0 +1,161 @@
+"""The verbs of ``stormsail fleet``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormsail.app.console import out, output_folder, print_json, progress, steps, talk
+from stormsail.core import DataError, InputError, Trouble
+from stormsail.core.plain import to_plain
+
+if TYPE_CHECKING:
+    from stormsail.adapters.files.fleet_file import FleetFile, FleetFolder
+    from stormsail.app.api import Workbench
+    from stormsail.app.request import Request
+    from stormsail.lab.fleet import FleetPlans, FleetShard
+    from stormsail.lab.workers import Workers
+
+SHARD = 5_000
+"""Portfolios in a shard: about a second of work."""
+
+SHARD_IN_FULL = 4
+
+
+def plan(
+    request: Request,
+    *,
+    folder: Path,
+    workers: int | None,
+    cluster: str | None,
+    full: bool,
+) -> None:
+    """Plan every portfolio of a Parquet file and write what came of it into a folder."""
+    from stormsail.adapters.files.fleet_file import FleetFolder, look_through
+
+    if request.file is None:
+        raise InputError("no file of portfolios was named", cure="give a Parquet file", where="PORTFOLIOS")
+    tolerance, those = request.tolerance(), choose(workers, cluster)
+    bench = request.workbench()
+    output_folder(folder)
+    quiet = request.as_json
+    with steps("fleet", quiet=quiet) as step:
+        step("reading portfolios")
+        file = look_through(request.file, size=SHARD_IN_FULL if full else SHARD)
+        function, market = _function(bench, tolerance, file, those, full=full, step=step)
+    place = FleetFolder(folder)
+    done = place.begin(
+        {
+            "portfolios": file.portfolios,
+            "shards": len(file.spans),
+            "method": "programme" if full else "closed form",
+            "as_of": to_plain(bench.as_of),
+            "tolerance": to_plain(tolerance),
+            "digest_of_portfolios": file.digest,
+            "digest_of_market": market,
+        }
+    )
+    with progress("planning the fleet", quiet=quiet) as tell:
+        run(those, function, file, place, done, tell)
+    _report(place, file, len(done), as_json=quiet)
+
+
+def choose(workers: int | None, cluster: str | None) -> Workers:
+    """Who computes: a cluster, processes, or this one.
+
+    Raises:
+        InputError: If both are asked for, or fewer than one process.
+    """
+    from stormsail.lab.workers import Serial
+
+    if workers is not None and cluster is not None:
+        raise InputError("--workers and --cluster exclude each other", cure="give one of them", where="--cluster")
+    if cluster is not None:
+        from stormsail.adapters.cluster.dask import DaskCluster
+
+        return DaskCluster(cluster)
+    if workers is None or workers == 1:
+        return Serial()
+    if workers < 1:
+        raise InputError(f"{workers} processes", cure="give 1 or more", where="--workers")
+    from stormsail.adapters.cluster.processes import Processes
+
+    return Processes(workers)
+
+
+def run(
+    workers: Workers,
+    function: Callable[[FleetShard], FleetPlans],
+    file: FleetFile,
+    folder: FleetFolder,
+    done: frozenset[int],
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Compute the shards that are not done yet and write each as it comes."""
+    drawn: list[int] = []
+
+    def stream() -> Iterator[FleetShard]:
+        for number, shard in file.shards(done):
+            drawn.append(number)
+            yield shard
+
+    finished = len(done)
+    tell(finished, len(file.spans))
+    for position, plans in workers.map(function, stream()):
+        folder.write(drawn[position], plans)
+        finished += 1
+        tell(finished, len(file.spans))
+
+
+def _function(
+    bench: Workbench, tolerance: Any, file: FleetFile, workers: Workers, *, full: bool, step: Callable[[str], None]
+) -> tuple[Callable[[FleetShard], FleetPlans], str]:
+    """What plans a shard, and a digest of the market behind it."""
+    if full:
+        from stormsail.lab.fleet_full import PlanInFull
+
+        known = [bench.source.name, *(to_plain(info) for info in bench.view.catalogue())]
+        return PlanInFull(bench.view, tolerance, bench.venues), _digest(known)
+    from stormsail.lab.deck import build_deck
+    from stormsail.lab.fleet import PlanFleet
+
+    deck = build_deck(bench.view, tolerance, venues=bench.venues, coins=file.symbols, workers=workers, progress=step)
+    for found in deck.findings:
+        if found.trouble in {Trouble.DEGRADED, Trouble.UNAVAILABLE}:
+            talk().print(str(found), markup=False)
+    return PlanFleet(deck), _digest(to_plain(deck))
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _report(folder: FleetFolder, file: FleetFile, before: int, *, as_json: bool) -> None:
+    totals = folder.totals()
+    came = int(totals["portfolios"].sum())
+    if came != file.portfolios:
+        raise DataError(
+            f"{file.portfolios:,} portfolios went in and {came:,} came out",
+            cure="remove the folder and run again",
+            where=str(folder.path),
+        )
+    rows = totals.rows(named=True)
+    if as_json:
+        print_json({"folder": str(folder.path), "portfolios": came, "shards_done_before": before,
+                    "by_status": {row.pop("status"): to_plain(row) for row in rows}})  # fmt: skip
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("status")
+    for name in ("portfolios", "value", "orders", "notional", "collateral", "carry", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        figures = [row["portfolios"], row["value"], row["orders"], row["notional"], row["collateral"], row["carry"]]
+        table.add_row(row["status"], *(f"{v:,.0f}" for v in figures), f"{-row['cost']:,.0f}")
+    out().print(table)
+    gone_on = f", {before} shards of them before" if before else ""
+    talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)

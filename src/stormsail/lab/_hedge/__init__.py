@@ -1,0 +1,1 @@
+"""The compiled solver of one small hedge."""
