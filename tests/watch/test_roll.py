@@ -110,8 +110,9 @@ def test_a_contract_that_halts_is_waited_for_and_then_replaced():
         state, held = step.state, replace(held, quantity=held.quantity + D("0.5"))
     halted = [offer(NEW, 51_000.0, tradable=False), offer(PERP, 50_000.0)]
     waits = advance(ROLL, state, "binance", held, halted, START + 2 * HOUR)
-    assert waits.acts == ()
-    assert "waiting" in waits.state.reason
+    assert (waits.acts, waits.state) == ((), state)
+    assert waits.findings[0].trouble is Trouble.DEFER
+    assert "2 of 4" in waits.findings[0].cause
     step = advance(ROLL, waits.state, "binance", held, halted, END - timedelta(minutes=30))
     assert [(a.contract, a.quantity) for a in step.acts if isinstance(a, Trade)] == [
         (PERP.id, D("-1.0")),

@@ -117,7 +117,7 @@ def advance(
             says so.
         account: Account the short is in.
         short: The dated short. Its ``target`` is what the hedge wants of both contracts together, in units of this one;
-            its quantity is 0 once it is settled.
+            its quantity is 0 once it is settled, its price then the one of settlement.
         offers: What could take its place.
         now: The moment.
 
@@ -140,7 +140,8 @@ def advance(
     if state.stage is Stage.ROLLING and now < end:
         asked = next((o for o in offers if _key(o) == (state.account, state.contract)), None)
         if asked is not None:
-            return RollStep(replace(state, reason=f"{state.contract} cannot be traded now; waiting"))
+            told = f"cannot be traded now, {state.done} of {state.of} slices are rolled"
+            return RollStep(state, (), (Finding(Trouble.DEFER, state.contract, told, "tried again at the next look"),))
     found = _goal(roll, account, short, offers, now)
     if found is None:
         return _stuck(state, account, short)
