@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from stormsail.core import Contract, InputError, Payoff, Tenor
-from stormsail.forecast.garch import GarchFit
+from stormsail.forecast.garch import GarchFit, simulate_max_rise
 from stormsail.lab.envelope import Envelope
 from stormsail.lab.paths import (
     Funding,
@@ -405,6 +405,18 @@ def test_a_fitted_model_walks() -> None:
     assert (walk.variance, walk.alpha, walk.beta, walk.nu, walk.drift) == (1e-4, 0.05, 0.94, 5.0, 0.0)
     normal = Walk.of(replace(fit, nu=math.inf))
     assert not normal.law().heavy
+
+
+def test_the_simulation_behind_collateral_agrees() -> None:
+    """The forecast room walks the same model in double precision with its own numbers."""
+    fit = GarchFit(1e-3, 4e-6, 0.08, 0.90, 4.0, 3e-4, 0.0, 1000, True)
+    steps, n = 24, 60_000
+    rises = simulate_max_rise(fit, steps, n)
+    for rise in (0.1, 0.2, 0.4):
+        wanted = float((rises >= rise).mean())
+        spec = PassageSpec(Walk.of(fit, bridge=False), steps, rise, Envelope.flat(0.0))
+        found = simulate(spec, n, workers=2).liquidated.value
+        assert abs(found - wanted) < 3 * math.sqrt(2 * wanted / n)
 
 
 @pytest.mark.parametrize(
