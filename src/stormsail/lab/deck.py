@@ -49,7 +49,7 @@ from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns, coin_returns, risk_model
 from stormsail.plan.problem import RISK_AVERSION, FactorCovariance, FloatArray
 from stormsail.plan.rounding import Step
-from stormsail.plan.terms import Terms, contract_terms
+from stormsail.plan.terms import Terms, contract_terms, merged
 from stormsail.ratio import contest
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 MONTH = timedelta(days=30)
 ORDER = 10_000.0
 """Size of the order that slippage is judged at."""
+
+UNKNOWN = 1_000_000.0
+"""Notional at which collateral is judged where no volume says what the most is."""
 
 UNITS = Decimal(100_000_000)
 """Money is counted in hundred-millionths."""
@@ -74,7 +77,8 @@ class Leg:
             hundred-millionths.
         worth: Of one such step, in hundred-millionths of the currency.
         least: Fewest steps the venue takes.
-        capacity: Most that may be short within the share of a day's volume.
+        capacity: Most that may be short within the share of a day's volume; NaN where the volume is not known: then
+            no more than is wanted.
         carry: Expected over the horizon, per unit of notional; NaN is unavailable and counts for nothing in the choice.
         cost: Fees and slippage in and out, per unit.
         rate: Collateral per unit.
@@ -228,7 +232,7 @@ def build_deck(
         caps={v: score(venues[v], day).cap for v in sorted({leg.contract.venue for leg in legs})},
         missing=dict(sorted(missing.items())),
         symbols=tuple(sorted(symbols)),
-        findings=tuple(dict.fromkeys((*known.findings, *found_returns, *found_terms, *found_legs))),
+        findings=tuple(dict.fromkeys((*known.findings, *found_returns, *found_terms, *merged(found_legs)))),
     )
 
 
@@ -265,12 +269,12 @@ def _legs(
     for t in terms:
         most = t.capacity(tolerance.volume_share)
         if isinstance(most, Unavailable):
-            cure = "it is not used; its coin is protected by BTC and ETH"
+            cure = f"it is used up to what is wanted; its collateral is that of {UNKNOWN:,.0f}"
             findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", most.reason, cure))
-        else:
-            kept.append((t, most))
+        kept.append((t, math.nan if isinstance(most, Unavailable) else most))
     keeper = Keeper(Promise(tolerance.liquidation_chance, MONTH, tolerance.top_up, tolerance.survive))
-    rates = gathered(workers, _Alone(keeper), kept)
+    asked = [(t, UNKNOWN if math.isnan(most) else most) for t, most in kept]
+    rates = gathered(workers, _Alone(keeper), asked)
     legs = []
     for (t, most), rate in zip(kept, rates, strict=True):
         step = Step.of(t.contract, t.price)

@@ -100,7 +100,8 @@ class FleetPlans:
     carry: FloatArray
 
 
-_HELD_BACK = ((8, "targets near their best only"), (1, "collateral"), (2, "venue cap"), (4, "net delta"))
+# net beta is not told: it is the wish itself
+_HELD_BACK = ((8, "targets near their best only"), (1, "collateral"), (2, "venue cap"))
 
 
 @dataclass(frozen=True, slots=True)

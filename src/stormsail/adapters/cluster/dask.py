@@ -37,6 +37,10 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _mine() -> dict[str, str]:
+    return versions()
+
+
 def _call(function: Callable[[Any], Any], shard: Any) -> Any:
     return function(shard)
 
@@ -68,7 +72,7 @@ class DaskCluster:
             held = client.scatter(function, broadcast=True)
             again: deque[tuple[int, Shard, int]] = deque()
             waiting: dict[str, tuple[int, Shard, int]] = {}
-            coming: Any = as_completed()  # type: ignore[no-untyped-call]  # Dask states no types
+            coming: Any = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]  # Dask states no types
             while True:
                 while len(waiting) < 2 * _threads(client):
                     drawn = again.popleft() if again else next(((n, s, 0) for n, s in source), None)
@@ -143,7 +147,7 @@ def _check(client: Any, address: str) -> None:
             cure="start workers with: dask worker ADDRESS, in an environment with stormsail[cluster] of this version",
             where=address,
         ) from error
-    mine = versions()
+    mine = _mine()
     for worker, has in sorted(theirs.items()):
         other = [f"{name} {has.get(name)} instead of {want}" for name, want in mine.items() if has.get(name) != want]
         if other:

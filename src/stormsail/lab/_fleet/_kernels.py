@@ -236,7 +236,10 @@ def _lay(
             which[j] = i
             price[j] = table.net[i] / table.averse
             basis[j] = table.basis[i]
-            room[j] = min(2.0 * cover if table.major[c] else wanted[k], table.volume[i] / value)
+            if np.isnan(table.volume[i]):
+                room[j] = cover if table.major[c] else wanted[k]
+            else:
+                room[j] = min(2.0 * cover if table.major[c] else wanted[k], table.volume[i] / value)
             rows[table.venue[i], j] = table.rate[i]
             rows[v, j] = table.beta[c]
             rows[v + 1, j] = table.rate[i]
