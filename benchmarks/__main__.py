@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.timing import machine
 
-NAMES = ("startup", "rolling_beta", "plan_speed", "account_checks", "monte_carlo")
+NAMES = ("startup", "rolling_beta", "plan_speed", "account_checks", "monte_carlo", "fleet")
 
 
 def main() -> None:
