@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
-from stormsail.core import Contract, Finding, Trouble, floor_to, plus
+from stormsail.core import Contract, Finding, Trouble, floor_to, plus, to_float
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.watch.acts import Act, SellSpot, Trade
 from stormsail.watch.legs import best, coins_of, exact_price, fitting, least_units, units_of, used
@@ -113,7 +113,7 @@ def _rehedge(loss: Loss, sight: Sight) -> Recovery:
         acts.append(act)
         offers, missing = used(offers, act), plus([missing, -coins_of(offer.contract, units, price)])
     with localcontext(MONEY_CONTEXT):
-        left = max(float(missing / loss.coins), 0.0) if loss.coins else 0.0
+        left = max(to_float(missing / loss.coins), 0.0) if loss.coins else 0.0
     done = not any(_smallest(o, missing) for o in same) and bool(acts)
     return _told(loss, tuple(acts), 0.0 if done else left, "no account has room for the rest")
 
@@ -140,7 +140,7 @@ def _sell(loss: Loss, sight: Sight) -> Recovery:
         if sold > 0:
             acts.append(SellSpot(coin, sold, why))
         price = sight.spot.get(coin, 1.0)
-        worth, unsold = worth + float(count) * price, unsold + float(max(count - sold, Decimal(0))) * price
+        worth, unsold = worth + to_float(count) * price, unsold + to_float(max(count - sold, Decimal(0))) * price
     left = unsold / worth if worth > 0 else 0.0
     return _told(loss, tuple(acts), left if left > 1e-9 else 0.0, "the rest is locked")
 
