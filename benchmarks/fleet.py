@@ -53,9 +53,8 @@ def invented() -> Deck:
         )  # fmt: skip
         worth = int(price * lot * 10**8)
         rate = 0.4 if name in at else float(rng.uniform(0.9, 1.3))
-        legs.append(
-            Leg(contract, price, lot, worth, -(-5 * 10**8 // worth), 1e7, float(rng.normal(0.004, 0.004)), 0.0013, rate)
-        )
+        carry = float(rng.normal(0.004, 0.004))
+        legs.append(Leg(contract, price, lot, worth, -(-5 * 10**8 // worth), 1e7, carry, carry, 0.0013, rate))
     beta = np.maximum((loadings @ factors)[:, 0] / factors[0, 0], 0.0)
     return Deck(
         datetime(2025, 8, 1, tzinfo=UTC), "invented", Tolerance(), names, prices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -31,7 +32,9 @@ def leg(venue: str, coin: str, price: str, lot: str, *, carry: float, rate: floa
     worth = Decimal(price) * Decimal(lot) * 10**8
     assert worth == int(worth)
     least = -(-Decimal(5) * 10**8 // worth)
-    return Leg(contract, Decimal(price), Decimal(lot), int(worth), int(least), capacity, carry, 0.0013, rate)
+    counted = 0.0 if math.isnan(carry) else carry
+    grid = Decimal(price), Decimal(lot), int(worth), int(least)
+    return Leg(contract, *grid, capacity, carry, counted, 0.0013, rate)
 
 
 def deck(**changes: object) -> Deck:

@@ -227,6 +227,22 @@ def test_a_deck_of_a_market_that_was_invented() -> None:
     assert 0.3 < plans.coverage[0] <= 0.5
 
 
+def test_without_volumes_nothing_is_shorted_beyond_what_is_wanted() -> None:
+    from stormsail.adapters.files.venue_files import load_venues
+    from tests.plan.market import AS_OF, source
+
+    made = build_deck(source(volume=None).view(AS_OF), Tolerance(), venues=load_venues(), coins=("AAA", "BBB"))
+    assert {x.contract.base for x in made.legs} == {"AAA", "BBB", "BTC", "ETH"}
+    assert all(math.isnan(x.capacity) for x in made.legs)
+    assert any("up to what is wanted" in f.cure for f in made.findings)
+    shard = FleetShard(
+        ("p",), np.array([0, 1]), ("AAA",), np.array([0]), np.array([5_000.0]), np.full(1, np.nan), np.full(1, -1), {}
+    )
+    plans = plan_shard(made, shard)
+    assert plans.status == (Status.PLANNED,)
+    assert plans.notional.sum() / 1e8 <= 0.5 * plans.value[0]
+
+
 @pytest.mark.parametrize("name", ["floor", "budget"])
 def test_what_takes_the_whole_programme_is_refused(name: str) -> None:
     from tests.plan.market import AS_OF, source

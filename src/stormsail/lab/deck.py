@@ -44,6 +44,7 @@ from stormsail.market.lookup import Lookup
 from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.collateral import Keeper
+from stormsail.plan.counted import counted_carry
 from stormsail.plan.desk import BASIS_SD_PER_DAY
 from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns, coin_returns, risk_model
@@ -79,7 +80,8 @@ class Leg:
         least: Fewest steps the venue takes.
         capacity: Most that may be short within the share of a day's volume; NaN where the volume is not known: then
             no more than is wanted.
-        carry: Expected over the horizon, per unit of notional; NaN is unavailable and counts for nothing in the choice.
+        carry: Expected over the horizon, per unit of notional; NaN is unavailable.
+        counted: What the choice counts instead: the same, or what stands in for an unknown one.
         cost: Fees and slippage in and out, per unit.
         rate: Collateral per unit.
     """
@@ -91,6 +93,7 @@ class Leg:
     least: int
     capacity: float
     carry: float
+    counted: float
     cost: float
     rate: float
 
@@ -147,7 +150,7 @@ class Deck:
             venue=np.array([venues.index(leg.contract.venue) for leg in self.legs], dtype=np.int64),
             volume=np.array([leg.capacity for leg in self.legs]),
             basis=np.array([BASIS_SD_PER_DAY[leg.contract.tenor] ** 2 * days for leg in self.legs]),
-            net=np.array([leg.cost - (0.0 if math.isnan(leg.carry) else leg.carry) for leg in self.legs]),
+            net=np.array([leg.cost - leg.counted for leg in self.legs]),
             rate=np.array([leg.rate for leg in self.legs]),
             lot_units=np.array([leg.worth for leg in self.legs], dtype=np.int64),
             lot_cash=np.array([_up(leg.worth, leg.rate) for leg in self.legs], dtype=np.int64),
@@ -276,7 +279,8 @@ def _legs(
     asked = [(t, UNKNOWN if math.isnan(most) else most) for t, most in kept]
     rates = gathered(workers, _Alone(keeper), asked)
     legs = []
-    for (t, most), rate in zip(kept, rates, strict=True):
+    counted, found = counted_carry([(t.contract, t.carry) for t in terms])
+    for (t, most), rate, stands in zip(kept, rates, counted.tolist(), strict=True):
         step = Step.of(t.contract, t.price)
         lot, worth = _whole_units(t.contract.lot, step.lot_value)
         legs.append(
@@ -288,11 +292,12 @@ def _legs(
                 least=math.ceil(times(Decimal(step.least), t.contract.lot) / lot),
                 capacity=most,
                 carry=math.nan if isinstance(t.carry, Unavailable) else t.carry.expected,
+                counted=stands,
                 cost=round_trip(t.contract, t.slippage(order)),
                 rate=rate,
             )
         )
-    return tuple(legs), findings
+    return tuple(legs), [*findings, *found]
 
 
 def _whole_units(lot: Decimal, value: Decimal) -> tuple[Decimal, int]:
