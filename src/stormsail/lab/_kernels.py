@@ -44,7 +44,8 @@ class Tape(NamedTuple):
         rate: Funding settled at the end of the bar, in 1e-9, shape (T, n); 0 where nothing settles.
         settles: Index of the settlement at the end of the bar, -1 where nothing settles, shape (T,).
         worth: Price of each currency in the currency of account at the end of the bar, shape (T, C).
-        worst: The same at its lowest within the bar.
+        worst, dear: The same at its lowest and its highest within the bar: what is owed in a currency that rose weighs
+            more.
         slip: Half spread as a fraction, shape (T, n).
         impact: Coefficient of the square root of the value traded, shape (T, n).
         open: Whether the contract can be traded, shape (T, n).
@@ -58,6 +59,7 @@ class Tape(NamedTuple):
     settles: Ints
     worth: Floats
     worst: Floats
+    dear: Floats
     slip: Floats
     impact: Floats
     open: Flags
@@ -79,10 +81,11 @@ class Terms(NamedTuple):
         at_entry: Whether maintenance is counted on the value at entry.
         least: Smallest order, in smallest units of the settlement currency.
         alone: Currency an account is judged in, or -1 for one judged in the currency of account, shape (A,).
-        weight: Share of each currency that counts as collateral, shape (A, C).
+        weight: Share of each currency that counts as collateral, shape (A, C); what is owed counts in full.
+        trigger: Balance over requirement below which an account is liquidated, shape (A,); 1 but for portfolio margin.
         quantum: Size of the smallest unit of each currency, shape (C,).
-        both: Whether falling prices can hurt the account as well, shape (A,).
-        plain: Whether it holds linear contracts only, judged at mark in one currency, and only rises can hurt it.
+        plain: Whether it holds linear contracts only, judged at mark in one currency, shape (A,); only rises can hurt
+            it while all it holds are shorts.
     """
 
     first: Ints
@@ -101,8 +104,8 @@ class Terms(NamedTuple):
     least: Ints
     alone: Ints
     weight: Floats
+    trigger: Floats
     quantum: Floats
-    both: Flags
     plain: Flags
 
 
@@ -153,6 +156,25 @@ class State(NamedTuple):
 def part(amount: int, of: int, whole: int) -> int:
     """``amount * of / whole`` rounded down, for ``0 <= of`` and ``of * whole`` within 64 bits."""
     return (amount // whole) * of + (amount % whole) * of // whole
+
+
+@njit(cache=True, nogil=True)
+def shared(amount: int, of: int, whole: int) -> int:
+    """``amount * of / whole`` rounded down, for ``0 <= of <= whole`` and ``0 <= amount``, each below ``2**62``."""
+    rest = amount % whole
+    found, left = (amount // whole) * of, 0
+    if whole < 3_000_000_000:
+        return found + rest * of // whole
+    more = 0
+    for bit in range(62, -1, -1):  # long multiplication and division at once: the product may not fit
+        more, left = 2 * more, 2 * left
+        if left >= whole:
+            more, left = more + 1, left - whole
+        if (of >> bit) & 1:
+            left += rest
+            if left >= whole:
+                more, left = more + 1, left - whole
+    return found + more
 
 
 @njit(cache=True, nogil=True)
@@ -237,7 +259,7 @@ def trade(
     if held == 0 or (held > 0) == (change > 0):
         entry[i] += size
     elif now != 0 and (held > 0) == (now > 0):
-        entry[i] = part(entry[i], abs(now), abs(held))
+        entry[i] = shared(entry[i], abs(now), abs(held))
     else:
         entry[i] = _size(now, fill, inverse, num, den)
     lots[i] = now
@@ -255,52 +277,61 @@ def _maintenance(notional: float, i: int, terms: Terms) -> float:
 
 
 @njit(cache=True, nogil=True)
-def judged(a: int, price: Floats, worth: Floats, terms: Terms, state: State) -> tuple[float, float, float]:
+def judged(
+    a: int, price: Floats, worth: Floats, dear: Floats, terms: Terms, state: State
+) -> tuple[float, float, float]:
     """Balance, requirement and all that is at stake of account ``a`` at prices in ticks, in the currency it is judged
-    in."""
+    in.
+
+    Judged in the currency of account, what it has of a currency, positions that settle in it included, counts
+    ``weight * worth`` if that is positive and ``dear`` if it is owed; requirements are valued at ``dear``.
+    """
     alone = terms.alone[a]
-    balance = 0.0
+    net = np.empty(len(worth) if alone < 0 else 1)
+    stake, needed, balance = 0.0, 0.0, 0.0
     if alone >= 0:
-        balance = state.cash[a, alone] * terms.quantum[alone]
+        net[0] = state.cash[a, alone] * terms.quantum[alone]
+        stake = abs(net[0])
     else:
         for c in range(len(worth)):
-            if state.cash[a, c] != 0:
-                held = state.cash[a, c] * terms.quantum[c] * worth[c]
-                balance += min(held, held * terms.weight[a, c])
-    stake = abs(balance)
-    needed = 0.0
+            net[c] = state.cash[a, c] * terms.quantum[c]
+            stake += abs(net[c]) * dear[c]
     for i in range(terms.first[a], terms.first[a + 1]):
         lots = state.lots[i]
         if lots == 0:
             continue
-        if terms.inverse[i]:
-            value = -lots * terms.unit[i] / price[i]
-        else:
-            value = lots * terms.unit[i] * price[i]
-        notional = abs(value)
+        value = -lots * terms.unit[i] / price[i] if terms.inverse[i] else lots * terms.unit[i] * price[i]
+        notional, at = abs(value), 0
         counted = state.entry[i] * terms.quantum[terms.currency[i]] if terms.at_entry[i] else notional
         margin = _maintenance(counted, i, terms) + terms.charged[i] * counted
         if alone < 0:
-            rate = worth[terms.currency[i]]
-            value, notional, margin = value * rate, notional * rate, margin * rate
-        balance += value
+            at = terms.currency[i]
+            notional, margin = notional * dear[at], margin * dear[at]
+        net[at] += value
         needed += margin
         stake += notional
-    return balance, needed, stake
+    if alone >= 0:
+        balance = net[0]
+    else:
+        for c in range(len(worth)):
+            balance += net[c] * worth[c] * terms.weight[a, c] if net[c] > 0.0 else net[c] * dear[c]
+    return balance, needed * terms.trigger[a], stake
 
 
 @njit(cache=True, nogil=True)
-def _held(a: int, terms: Terms, state: State) -> bool:
+def _stance(a: int, terms: Terms, state: State) -> tuple[bool, bool]:
+    """Whether the account holds anything, and whether it is long of anything."""
+    held, long = False, False
     for i in range(terms.first[a], terms.first[a + 1]):
-        if state.lots[i] != 0:
-            return True
-    return False
+        held |= state.lots[i] != 0
+        long |= state.lots[i] > 0
+    return held, long
 
 
 @njit(cache=True, nogil=True)
-def _verdict(a: int, t: int, price: Floats, worth: Floats, terms: Terms, state: State) -> int:
+def _verdict(a: int, t: int, price: Floats, tape: Tape, terms: Terms, state: State) -> int:
     """Whether the account lives at these prices, is liquidated, or is too close to say."""
-    balance, needed, stake = judged(a, price, worth, terms, state)
+    balance, needed, stake = judged(a, price, tape.worst[t], tape.dear[t], terms, state)
     if abs(balance - needed) <= CLOSE_CALL * stake:
         return DOUBT if state.cleared[a] < t else DONE
     return LIQUIDATION if balance < needed else DONE
@@ -341,7 +372,7 @@ def _plain_room(
 def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: State) -> bool:
     """Whether the account has the initial margin for ``change`` more lots of contract ``i``."""
     price = tape.close[t].astype(np.float64)
-    balance, _, _ = judged(a, price, tape.worth[t], terms, state)
+    balance, _, _ = judged(a, price, tape.worth[t], tape.worth[t], terms, state)
     asked = 0.0
     for j in range(terms.first[a], terms.first[a + 1]):
         lots = state.lots[j] + change if j == i else state.lots[j]
@@ -402,10 +433,10 @@ def walk(
 ) -> tuple[int, int, int, int]:
     """Walk the bars ``start`` to ``stop`` inclusive.
 
-    Each bar: every account is judged at its highs (and at its lows where those can hurt); then funding settles; then
-    positions follow their targets, whole lots and never beyond; then margin ratios are compared with their rungs, the
-    lower rung only where something settles or is due. Nothing of a bar is booked if the walk stops in it for a
-    liquidation, a doubt or want of room, so it can be entered again.
+    Each bar: every account is judged with all prices at their highs (and then all at their lows, where those can
+    hurt); then funding settles; then positions follow their targets, whole lots and never beyond; then margin ratios
+    are compared with their rungs, the lower rung only at the bars of ``events``. Nothing of a bar is booked if the walk
+    stops in it for a liquidation, a doubt or want of room, so it can be entered again.
 
     Args:
         paid: Funding of each contract by settlement, smallest units, shape (S, n); written here, since a ledger row
@@ -416,26 +447,29 @@ def walk(
     """
     accounts, count = len(terms.alone), len(terms.currency)
     high, low, close, last, rate, settles = tape.high, tape.low, tape.close, tape.last, tape.rate, tape.settles
-    worst, slip, impact, tradable = tape.worst, tape.slip, tape.impact, tape.open
+    slip, impact, tradable = tape.slip, tape.impact, tape.open
     lots, entry, cash, dead = state.lots, state.entry, state.cash, state.dead
     cap, brackets, taken, unit, quantum = terms.cap, terms.rate, terms.taken, terms.unit, terms.quantum
     first, currency, inverse, num, den, fees = (
         terms.first, terms.currency, terms.inverse, terms.num, terms.den, terms.fee
     )  # fmt: skip
-    plain, alone, both, least, initial = terms.plain, terms.alone, terms.both, terms.least, terms.initial
+    plain, alone, least, initial = terms.plain, terms.alone, terms.least, terms.initial
     due, target, width, edge, watch = rule.due, rule.target, rule.half_width, rule.to_edge, rule.watch
     upper, lower, events = rule.upper, rule.lower, rule.events
     price, slope, suspect = np.empty(count), np.empty(count), np.empty(accounts, np.int64)
     ceiling, floor, line, less = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    wary = np.zeros(accounts, np.bool_)
     t = start
     while t <= stop:
         ahead = min(stop, events[t])
         for a in range(accounts):
             if dead[a]:
                 continue
-            if not plain[a]:
+            held, long = _stance(a, terms, state)
+            wary[a] = held and (long or not plain[a])
+            if wary[a] or not plain[a]:
                 suspect[a] = t
-                if _held(a, terms, state):
+                if held or watch:
                     ahead = t
                 continue
             for i in range(first[a], first[a + 1]):
@@ -452,11 +486,11 @@ def walk(
             ahead = min(ahead, suspect[a])
         t = ahead
         for a in range(accounts):
-            if dead[a] or suspect[a] != t or not _held(a, terms, state):
+            if dead[a] or suspect[a] != t or not _stance(a, terms, state)[0]:
                 continue
-            code = _verdict(a, t, high[t], worst[t], terms, state)
-            if code == DONE and both[a]:
-                code = _verdict(a, t, low[t], worst[t], terms, state)
+            code = _verdict(a, t, high[t], tape, terms, state)
+            if code == DONE and wary[a]:
+                code = _verdict(a, t, low[t], tape, terms, state)
             if code != DONE:
                 return code, t, a, used
         if due[t] and used + 3 * count > len(rows):
@@ -494,11 +528,11 @@ def walk(
                     t, a, i, currency[i], change, TRADE, last[t, i], fill_price(change, last[t, i], share),
                     (inverse[i], num[i], den[i], fees[i]), lots, entry, cash, rows, used,
                 )  # fmt: skip
-            if (suspect[a] == t and upper[a] < np.inf) or lower[a] >= 0.0:
-                for i in range(count):
+            if upper[a] < np.inf or lower[a] >= 0.0:
+                for i in range(first[a], first[a + 1]):
                     price[i] = close[t, i]
-                balance, needed, _ = judged(a, price, tape.worth[t], terms, state)
-                if needed > upper[a] * balance or needed < lower[a] * balance:
+                balance, needed, _ = judged(a, price, tape.worth[t], tape.worth[t], terms, state)
+                if needed > upper[a] * balance or (needed < lower[a] * balance and events[t] == t):
                     woken = a
         if woken >= 0:
             return RUNG, t, woken, used

@@ -57,6 +57,8 @@ class MarginAccount:
         deposit: Collateral at the start, by currency.
         weight: Share of each currency that counts as collateral; 1 where it is not named.
         currency: The currency it is judged in if all is in one, else ``None``: judged in the currency of account.
+        trigger: Balance over requirement below which it is liquidated: 1, or that of portfolio margin
+            (:func:`stormsail.margin.pool.unified_levels`).
     """
 
     name: str
@@ -65,6 +67,7 @@ class MarginAccount:
     deposit: Mapping[str, Decimal]
     weight: Mapping[str, float] = field(default_factory=dict)
     currency: str | None = None
+    trigger: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,6 +217,7 @@ def _tape(course: Course, columns: Sequence[int], digits: Sequence[int]) -> Tape
         settles=np.where(any_settles, np.cumsum(any_settles) - 1, -1).astype(np.int64),
         worth=np.ascontiguousarray(course.worth),
         worst=np.ascontiguousarray(course.worst),
+        dear=course.dearest,
         slip=np.ascontiguousarray(course.half_spread[:, at]),
         impact=np.ascontiguousarray(course.impact[:, at]),
         open=np.ascontiguousarray(course.tradable[:, at]),
@@ -247,7 +251,9 @@ def _terms(
     spans = [slice(first[a], first[a + 1]) for a in range(len(accounts))]
     plain = np.array(
         [
-            alone[a] >= 0 and not inverse[s].any() and not at_entry[s].any() and not charged[s].any()
+            alone[a] >= 0
+            and accounts[a].trigger == 1
+            and not (inverse[s].any() or at_entry[s].any() or charged[s].any())
             for a, s in enumerate(spans)
         ],
         dtype=bool,
@@ -270,8 +276,8 @@ def _terms(
         least=np.array([_least(leg) for leg in legs], dtype=np.int64),
         alone=alone,
         weight=weight,
+        trigger=np.array([to_float(a.trigger) for a in accounts]),
         quantum=10.0 ** -np.array(places, dtype=np.float64),
-        both=~plain,
         plain=plain,
     )
 

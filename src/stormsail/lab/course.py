@@ -100,6 +100,12 @@ class Course:
             )
 
     @property
+    def dearest(self) -> FloatArray:
+        """Highest price of each currency known within each bar, shape (T, C): what is owed is judged by it."""
+        before = np.vstack([self.worth[:1], self.worth[:-1]])
+        return np.maximum(np.maximum(self.worth, before), self.worst)
+
+    @property
     def step(self) -> timedelta:
         """Distance of two moments."""
         span: timedelta = (self.times[1] - self.times[0]).astype("timedelta64[us]").astype(object)

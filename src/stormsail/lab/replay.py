@@ -227,13 +227,13 @@ class _Run:
     def _alive(self, account: int, step: int) -> bool:
         """Whether the account stands at the extremes of the bar, in exact arithmetic."""
         worst = self.books.tape.worst[step]
-        sides = (True, False) if self.books.terms.both[account] else (True,)
+        sides = (True, False)
         return all(self._exact(account, self._between(account, step, up, _FINE), worst) >= 0 for up in sides)
 
     def _liquidate(self, account: int, step: int) -> None:
         """The venue closes the account at the first prices on the way to the extreme at which it falls short."""
-        worst, terms = self.books.tape.worst[step], self.books.terms
-        sides = (True, False) if terms.both[account] else (True,)
+        worst = self.books.tape.worst[step]
+        sides = (True, False)
         up = next(u for u in sides if self._exact(account, self._between(account, step, u, _FINE), worst) < 0)
         low, high = 0, _FINE
         if self._exact(account, self._between(account, step, up, 0), worst) < 0:
@@ -440,7 +440,8 @@ class _Run:
             if int(terms.alone[a]) >= 0 and self.course.currencies[c] in self.course.coins:
                 continue  # coins stay where they are
             price = self.books.tape.close[step].astype(np.float64)
-            balance, _, _ = kernels.judged(a, price, self.books.tape.worth[step], terms, state)
+            worth = self.books.tape.worth[step]
+            balance, _, _ = kernels.judged(a, price, worth, worth, terms, state)
             wanted = plan.deposits.get(spec.name, Decimal(0))
             gaps.append((a, c, quanta(wanted, self.course.currencies[c]) - int(balance / terms.quantum[c])))
         for a, c, gap in sorted(gaps, key=lambda g: g[2]):
@@ -470,7 +471,8 @@ class _Run:
     def _worth(self, account: int, step: int) -> float:
         """Margin balance of an account at the mark."""
         price = self.books.tape.close[step].astype(np.float64)
-        balance, _, _ = kernels.judged(account, price, self.books.tape.worth[step], self.books.terms, self.books.state)
+        worth = self.books.tape.worth[step]
+        balance, _, _ = kernels.judged(account, price, worth, worth, self.books.terms, self.books.state)
         return max(float(balance), 0.0)
 
     # --- the ladder --------------------------------------------------------------------------------------------
@@ -479,7 +481,8 @@ class _Run:
         """The account as its owner sees it at the end of a bar."""
         books, terms = self.books, self.books.terms
         price = books.tape.close[step].astype(np.float64)
-        balance, needed, _ = kernels.judged(account, price, books.tape.worth[step], terms, books.state)
+        worth = books.tape.worth[step]
+        balance, needed, _ = kernels.judged(account, price, worth, worth, terms, books.state)
         alone = int(terms.alone[account])
         currency = self.course.currencies[alone] if alone >= 0 else self.course.account
         shorts = []
@@ -628,7 +631,7 @@ class _Run:
             if paid != cash:
                 self.ledger.post(step, Flow.ADL, account, i, c, paid - cash)
             state.cash[account, c] += paid
-            state.entry[i] = kernels.part(int(state.entry[i]), abs(lots) - closed, abs(lots))
+            state.entry[i] = kernels.shared(int(state.entry[i]), abs(lots) - closed, abs(lots))
             state.lots[i] = lots + closed
             self.rule.target[step:, i] = lots + closed
             hit.append(i)
