@@ -50,8 +50,8 @@ class Table(NamedTuple):
         major: Whether a coin's contracts may stand for others, shape (K,).
         first: Contracts of coin k are ``first[k]`` up to ``first[k + 1]``, shape (K + 1,).
         venue: Of each contract, shape (n,).
-        volume, basis, net, rate: Most short by volume in currency, NaN where unknown; variance of the basis; cost less carry; collateral
-            per unit; shape (n,).
+        volume, basis, net, rate: Most short by volume in currency, NaN where unknown; variance of the basis; cost less
+            carry; collateral per unit; shape (n,).
         lot_units, lot_cash, lot_delta: Worth, collateral and market beta of one lot, rounded up, in hundred-millionths.
         least: Fewest lots of an order, shape (n,).
         caps: Share of the portfolio that may be posted at each venue, shape (v,).
