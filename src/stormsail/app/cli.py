@@ -241,7 +241,9 @@ def data_import(
 @fleet_app.command("plan")
 def fleet_plan(
     file: Annotated[Path, typer.Argument(metavar="PORTFOLIOS", help="Parquet with portfolio, asset, quantity.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result; a run that was stopped goes on there.")],
+    out: Annotated[Path, typer.Option(help="Folder for the result; a run that was stopped goes on there.")] = Path(
+        "fleet"
+    ),
     workers: Annotated[int | None, typer.Option(help="Processes on this machine. Default: this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (extra: cluster).")] = None,
     full: Annotated[bool, typer.Option("--full", help="The whole programme for each; much slower.")] = False,
