@@ -115,10 +115,11 @@ def _function(
 ) -> tuple[Callable[[FleetShard], FleetPlans], str]:
     """What plans a shard, and a digest of the market behind it."""
     if full:
+        from stormsail.adapters.files.venue_files import load_venues
         from stormsail.lab.fleet_full import PlanInFull
 
         known = [bench.source.name, *(to_plain(info) for info in bench.view.catalogue())]
-        return PlanInFull(bench.view, tolerance, bench.venues), _digest(known)
+        return PlanInFull(bench.view, tolerance, load_venues), _digest(known)
     from stormsail.lab.deck import build_deck
     from stormsail.lab.fleet import PlanFleet
 
@@ -155,7 +156,7 @@ def _report(folder: FleetFolder, file: FleetFile, before: int, *, as_json: bool)
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         figures = [row["portfolios"], row["value"], row["orders"], row["notional"], row["collateral"], row["carry"]]
-        table.add_row(row["status"], *(f"{v:,.0f}" for v in figures), f"{-row['cost']:,.0f}")
+        table.add_row(row["status"], *(f"{v:,.0f}" for v in figures), f"{0.0 - row['cost']:,.0f}")
     out().print(table)
     gone_on = f", {before} shards of them before" if before else ""
     talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)

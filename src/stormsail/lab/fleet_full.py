@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -28,19 +28,19 @@ class PlanInFull:
     Attributes:
         view: The market; workers elsewhere must find its source under the same path.
         tolerance: What is wanted; a portfolio's own coverage and collateral come before it.
-        venues: Due-diligence records by venue key.
+        venues: Gives the due-diligence records by venue key; called where the work is done, as records cannot be sent.
         mode: Cross or isolated margin.
     """
 
     view: MarketView
     tolerance: Tolerance
-    venues: Mapping[str, VenueRecord]
+    venues: Callable[[], Mapping[str, VenueRecord]]
     mode: MarginMode = MarginMode.CROSS
 
     def __call__(self, shard: FleetShard) -> FleetPlans:
         """Plan each portfolio; one that cannot be planned is refused with the error's own words."""
-        view = read_once(self.view)
-        made = [self._one(view, shard, i) for i in range(len(shard.names))]
+        view, venues = read_once(self.view), self.venues()
+        made = [self._one(view, venues, shard, i) for i in range(len(shard.names))]
         orders = [(i, plan, o) for i, plan in enumerate(made) if isinstance(plan, HedgePlan) for o in plan.orders]
         posted = {
             (i, p.contract): p.collateral
@@ -70,7 +70,7 @@ class PlanInFull:
             carry=np.array([_carry(plan, o.contract.id, o.contract.tenor) for _, plan, o in orders]),
         )
 
-    def _one(self, view: MarketView, shard: FleetShard, i: int) -> HedgePlan | str:
+    def _one(self, view: MarketView, venues: Mapping[str, VenueRecord], shard: FleetShard, i: int) -> HedgePlan | str:
         from stormsail.plan.decide import make_plan
 
         if i in shard.faults:
@@ -84,7 +84,7 @@ class PlanInFull:
             if shard.collateral[i] >= 0:
                 wish = replace(wish, collateral=Decimal(int(shard.collateral[i])) * _CENT)
             held = tuple(Holding(asset, quantity) for asset, quantity in holdings)
-            return make_plan(Portfolio(held, name=shard.names[i]), view, wish, venues=self.venues, mode=self.mode)
+            return make_plan(Portfolio(held, name=shard.names[i]), view, wish, venues=venues, mode=self.mode)
         except StormsailError as error:
             return f"{error.code} {error.cause}"
         except ValueError as error:
