@@ -3,6 +3,7 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +251,27 @@ def test_what_takes_the_whole_programme_is_refused(name: str) -> None:
     wish = Tolerance(horizon=timedelta(days=30), **{name: Decimal(1000)})  # type: ignore[arg-type]  # both are amounts
     with pytest.raises(ToleranceError, match="whole programme"):
         build_deck(source().view(AS_OF), wish, venues={})
+
+
+@pytest.mark.realdata
+def test_judged_by_the_plans_own_objective_on_real_data(real_data: Path) -> None:
+    from stormsail.app.api import Workbench
+    from stormsail.core import Holding, Portfolio
+    from stormsail.margin.types import MarginMode
+    from stormsail.plan.prepare import prepare
+    from stormsail.plan.settle import settle
+
+    bench = Workbench.open(real_data, "2025-08-30")
+    held = {"SOL": 100.0, "LINK": 600.0, "XRP": 4000.0, "ADA": 9000.0, "DOT": 1500.0}
+    row = (("p",), np.array([0, 5]), tuple(held), np.arange(5), np.array(list(held.values())))
+    for coverage, least in ((0.5, 0.93), (0.2, 0.995)):
+        wish = Tolerance(coverage=coverage)
+        made = build_deck(bench.view, wish, venues=bench.venues, coins=tuple(held))
+        plans = plan_shard(made, FleetShard(*row, np.full(1, np.nan), np.full(1, -1), {}))
+        portfolio = Portfolio(tuple(Holding(c, Decimal(str(q))) for c, q in held.items()))
+        known = prepare(portfolio, bench.view, wish, venues=bench.venues)
+        book = settle(known.desk, known.keeper, MarginMode.CROSS)
+        mine = {name: notional / 1e8 for name, (_, notional, _) in orders(plans)["p"].items()}
+        h = np.array([mine.get(t.contract.id, 0.0) for t in known.desk.terms])
+        assert h.sum() == pytest.approx(sum(mine.values()))
+        assert book.problem.objective(h) <= least * book.problem.objective(book.worth) < 0
