@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 from stormsail.core import ConfigError, InputError, UnavailableError, parse_moment
 
 if TYPE_CHECKING:
+    from stormsail.adapters.files.plan_shelf import PlanShelf
     from stormsail.audit.tolerance import Tolerance
     from stormsail.audit.types import ExposureReport
     from stormsail.core import Portfolio
     from stormsail.instruments.types import Shortlist, VenueRecord, VenueScore
+    from stormsail.lab.backtest import Backtest
+    from stormsail.margin.types import MarginMode
     from stormsail.market.source import MarketSource, MarketView
     from stormsail.plan.types import HedgePlan
     from stormsail.ratio.types import Contest
+    from stormsail.watch.policy import Policy
 
 Progress = Any
 
@@ -93,6 +97,43 @@ class Workbench:
 
         return make_plan(portfolio, self.view, tolerance, venues=self.venues, progress=progress, **options)
 
+    def backtest(
+        self,
+        portfolio: Portfolio,
+        tolerance: Tolerance,
+        policy: Policy | None = None,
+        *,
+        start: datetime | str,
+        folder: str | Path | None = None,
+        **options: Any,
+    ) -> Backtest:
+        """Run a portfolio's protection from ``start`` to the bench's moment, beside its rivals.
+
+        Args:
+            portfolio: What is held throughout.
+            tolerance: What is wanted of every plan.
+            policy: How the hedge is kept alive, and how often a plan is made; the default bands, one plan.
+            start: Moment of the first plan; a date means its end.
+            folder: Keeps the plans, in ``plans``; a run that was broken off goes on there.
+            options: Further arguments of :func:`stormsail.lab.backtest.backtest`.
+
+        Raises:
+            StormsailError: If the first plan cannot be made, or the data does not cover the span.
+        """
+        from stormsail.lab.backtest import backtest
+        from stormsail.margin.types import MarginMode
+        from stormsail.watch.policy import Policy as Rules
+
+        mode = options.pop("mode", MarginMode.CROSS)
+        shelf = options.pop("shelf", None)
+        if folder is not None:
+            shelf = _shelf(self, Path(folder), portfolio, tolerance, mode)
+        first = parse_as_of(start, "start") if isinstance(start, str) else start
+        return backtest(
+            portfolio, self.source, tolerance, policy or Rules(), start=first, end=self.as_of, venues=self.venues,
+            mode=mode, shelf=shelf, **options,
+        )  # fmt: skip
+
     def scores(self) -> tuple[VenueScore, ...]:
         """Due-diligence scores as of the moment of the decision, best first."""
         from stormsail.instruments.diligence import score
@@ -125,7 +166,18 @@ def open_source(data: str | Path | None = None) -> MarketSource:
     return store
 
 
-def parse_as_of(text: str) -> datetime:
+def _shelf(bench: Workbench, folder: Path, portfolio: Portfolio, tolerance: Tolerance, mode: MarginMode) -> PlanShelf:
+    """Where the plans of a run are kept."""
+    from importlib.metadata import version
+
+    from stormsail.adapters.files.plan_shelf import PlanShelf
+
+    plans = folder / "plans"
+    plans.mkdir(parents=True, exist_ok=True)
+    return PlanShelf(plans, portfolio, tolerance, mode, bench.venues, bench.source, version("stormsail"))
+
+
+def parse_as_of(text: str, where: str = "--as-of") -> datetime:
     """Read the moment of a decision.
 
     Raises:
@@ -134,9 +186,7 @@ def parse_as_of(text: str) -> datetime:
     try:
         return parse_moment(text)
     except ValueError as error:
-        raise InputError(
-            f"{text!r} is not a date", cure="write 2024-08-03 or 2024-08-03T06:00", where="--as-of"
-        ) from error
+        raise InputError(f"{text!r} is not a date", cure="write 2024-08-03 or 2024-08-03T06:00", where=where) from error
 
 
 def _moment(source: MarketSource, as_of: str | datetime | None) -> datetime:

@@ -77,6 +77,45 @@ def plan(
 
 
 @app.command()
+def backtest(
+    file: File = None,
+    start: Annotated[str, typer.Option(help="First day; the first plan is made at its beginning.")] = "",
+    end: Annotated[str | None, typer.Option(help="Last day. Default: the end of the data.")] = None,
+    replan: Annotated[str | None, typer.Option(help="Make the plan anew after this time. Default: never.")] = None,
+    policy: Annotated[str, typer.Option(help="hold, clock, band, careful, or a policy file.")] = "band",
+    reserve: Annotated[
+        str | None, typer.Option(help="Cash for top-ups beside the collateral. Default: what --collateral leaves.")
+    ] = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    floor: Floor = None,
+    budget: Budget = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Isolated margin instead of cross.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for files, plans and a report; a stopped run goes on there.")
+    ] = None,
+) -> None:
+    """Run the protection through history, with the whole account.
+
+    Plans made with what was known then, kept alive by a policy; beside doing nothing, shorting 1:1, and selling.
+    """
+    from stormsail.app import backtest_verbs
+
+    backtest_verbs.backtest(
+        _request(locals()), start=start, end=end, policy=policy, replan=replan, reserve=reserve, isolated=isolated,
+        folder=out,
+    )  # fmt: skip
+
+
+@app.command()
 def audit(
     file: File = None, as_of: AsOf = None, data: Data = None, config: ConfigFile = None, json: Json = False
 ) -> None:

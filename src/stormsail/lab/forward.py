@@ -19,23 +19,23 @@ from stormsail.plan.types import HedgePlan
 class Shelf(Protocol):
     """Keeps plans that were made, so that a run that was broken off does not make them again."""
 
-    def take(self, when: datetime) -> HedgePlan | None:
-        """The plan of that moment made from the same input, if it is kept."""
+    def take(self, when: datetime, after: HedgePlan | None) -> HedgePlan | None:
+        """The plan of that moment made from the same input and after the same plan, if it is kept."""
         ...
 
-    def keep(self, plan: HedgePlan) -> None:
-        """Keep a plan."""
+    def keep(self, plan: HedgePlan, after: HedgePlan | None) -> None:
+        """Keep a plan made after another."""
         ...
 
 
 class NoShelf:
     """Keeps nothing."""
 
-    def take(self, when: datetime) -> HedgePlan | None:
+    def take(self, when: datetime, after: HedgePlan | None) -> HedgePlan | None:
         """Nothing."""
         return None
 
-    def keep(self, plan: HedgePlan) -> None:
+    def keep(self, plan: HedgePlan, after: HedgePlan | None) -> None:
         """Forget it."""
 
 
@@ -77,7 +77,7 @@ def plans_forward(
     when: tuple[datetime, ...],
     mode: MarginMode = MarginMode.CROSS,
     shelf: Shelf | None = None,
-    tell: Callable[[int], None] = lambda made: None,
+    tell: Callable[[int, int], None] = lambda made, of: None,
 ) -> Forward:
     """Make a plan at every moment, each with the data known then and the plan before it in force.
 
@@ -92,7 +92,7 @@ def plans_forward(
         when: Moments, rising.
         mode: Cross or isolated margin.
         shelf: Where plans are kept.
-        tell: Called with the number of plans made.
+        tell: Called with the number of plans made, and of how many.
 
     Raises:
         StormsailError: If the first plan cannot be made.
@@ -101,24 +101,25 @@ def plans_forward(
     plans: list[HedgePlan] = []
     findings: list[Finding] = []
     for count, moment in enumerate(when, 1):
-        plan = shelf.take(moment)
+        before = plans[-1] if plans else None
+        plan = shelf.take(moment, before)
         if plan is None:
             try:
                 plan = make_plan(
                     portfolio, MarketView(source, moment), tolerance, venues=venues, mode=mode,
-                    previous=plans[-1] if plans else None,
+                    previous=before,
                 )  # fmt: skip
             except StormsailError as error:
-                if not plans:
+                if before is None:
                     raise
                 findings.append(
                     Finding(
                         Trouble.DEFER, f"plan of {moment:%Y-%m-%d}", str(error), "the plan before it stays in force"
                     )
                 )
-                tell(count)
+                tell(count, len(when))
                 continue
-            shelf.keep(plan)
+            shelf.keep(plan, before)
         plans.append(plan)
-        tell(count)
+        tell(count, len(when))
     return Forward(tuple(plans), tuple(findings))

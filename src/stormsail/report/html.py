@@ -145,10 +145,10 @@ def _pictures(section: Section, drawn: Mapping[str, MaybeFigure]) -> tuple[Pictu
     names = _PLACES.get(section.key, ())
     if section.key == "collateral":
         names = tuple(name for name in drawn if name.startswith("fan-"))
-    return tuple(_picture(name, drawn[name]) for name in names)
+    return tuple(picture(name, drawn[name]) for name in names)
 
 
-def _picture(name: str, figure: MaybeFigure) -> Picture:
+def picture(name: str, figure: MaybeFigure) -> Picture:
     """A figure for the page; its title becomes the caption, which wraps on a narrow screen."""
     if isinstance(figure, Unavailable):
         return Picture(name, "", 0, "", clean(figure.reason))
