@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stormsail.lab._ahead_kernels import WARY, demands
 from stormsail.watch._kernels import rebalanced
 
 Ints = NDArray[np.int64]
@@ -32,6 +33,9 @@ MISSING = -(2**62)
 TRADE, SLIPPAGE, FEE, FUNDING, REFUSED = 1, 2, 3, 4, 14
 CLOSE_CALL = 1e-9
 """Nearer than this share of all that is at stake, a float does not decide about liquidation."""
+
+NEAREST, FARTHEST = 16, 512
+"""Bars looked ahead at once, at least and at most."""
 
 
 class Tape(NamedTuple):
@@ -187,7 +191,7 @@ def value_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _size(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
+def size_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     """Absolute notional in smallest units, rounded up."""
     if inverse:
         return -((-abs(lots) * num) // ticks)
@@ -250,7 +254,7 @@ def trade(
     used = post(rows, used, t, flow, a, i, c, cash_at_last, change, last)
     if paid != cash_at_last:
         used = post(rows, used, t, SLIPPAGE, a, i, c, paid - cash_at_last, 0, fill)
-    size = _size(change, fill, inverse, num, den)
+    size = size_of(change, fill, inverse, num, den)
     fee = -part(-size, rate, RATE)
     if fee != 0:
         used = post(rows, used, t, FEE, a, i, c, -fee, 0, fill)
@@ -261,7 +265,7 @@ def trade(
     elif now != 0 and (held > 0) == (now > 0):
         entry[i] = shared(entry[i], abs(now), abs(held))
     else:
-        entry[i] = _size(now, fill, inverse, num, den)
+        entry[i] = size_of(now, fill, inverse, num, den)
     lots[i] = now
     return used
 
@@ -343,7 +347,7 @@ def funding_of(lots: int, ticks: int, rate: int, inverse: bool, num: int, den: i
     if (lots < 0) == (rate > 0):
         size = abs(lots) * num // ticks if inverse else abs(lots) * ticks * num // den
         return part(size, abs(rate), RATE)
-    return part(-_size(lots, ticks, inverse, num, den), abs(rate), RATE)
+    return part(-size_of(lots, ticks, inverse, num, den), abs(rate), RATE)
 
 
 @njit(cache=True, nogil=True)
@@ -384,49 +388,6 @@ def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: 
     return asked <= balance
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _scan(
-    start: int,
-    stop: int,
-    first: int,
-    end: int,
-    slope: Floats,
-    high: Floats,
-    ceiling: Floats,
-    floor: Floats,
-    rate: Floats,
-    taken: Floats,
-    wallet: float,
-    upper: float,
-    watch: bool,
-    lots: Ints,
-    target: Floats,
-    width: Floats,
-) -> int:
-    """First bar from ``start`` at which an account of linear contracts is not plainly safe in its present brackets,
-    passes its rung, or has a position outside its band; ``stop`` if there is none before it.
-
-    It only decides where to look closely, so the order of the sums is free.
-    """
-    for t in range(start, stop):
-        balance, needed, stake, outside = wallet, 0.0, abs(wallet), 0
-        for i in range(first, end):
-            value = slope[i] * high[t, i]
-            notional = abs(value)
-            outside |= (notional > ceiling[i]) | (notional < floor[i])
-            balance += value
-            stake += notional
-            needed += notional * rate[i] - taken[i]
-        if outside or balance - needed <= CLOSE_CALL * stake or needed > upper * balance:
-            return t
-        if watch:
-            for i in range(first, end):
-                outside |= abs(lots[i] - target[t, i]) > width[i] * abs(target[t, i])
-            if outside:
-                return t
-    return stop
-
-
 @njit(cache=True, nogil=True)
 def walk(
     start: int, stop: int, tape: Tape, terms: Terms, rule: Rule, state: State, paid: Ints, rows: Ints, used: int
@@ -456,34 +417,47 @@ def walk(
     plain, alone, least, initial = terms.plain, terms.alone, terms.least, terms.initial
     due, target, width, edge, watch = rule.due, rule.target, rule.half_width, rule.to_edge, rule.watch
     upper, lower, events = rule.upper, rule.lower, rule.events
-    price, slope, suspect = np.empty(count), np.empty(count), np.empty(accounts, np.int64)
-    ceiling, floor, line, less = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
-    wary = np.zeros(accounts, np.bool_)
+    price, suspect, wary = np.empty(count), np.empty(accounts, np.int64), np.zeros(accounts, np.bool_)
+    demand, spare = np.empty((accounts, FARTHEST)), np.empty(FARTHEST)
+    floor = np.array([(least[i] - 1) * quantum[currency[i]] for i in range(count)])
+    # bars whose demands are known, and how many are to be worked out at once: few where something happens often
+    known, until, reach = np.zeros(accounts, np.int64), np.zeros(accounts, np.int64), np.full(accounts, NEAREST)
     t = start
     while t <= stop:
         ahead = min(stop, events[t])
         for a in range(accounts):
             if dead[a]:
                 continue
-            held, long = _stance(a, terms, state)
-            wary[a] = held and (long or not plain[a])
-            if wary[a] or not plain[a]:
-                suspect[a] = t
-                if held or watch:
+            if not plain[a]:
+                suspect[a], wary[a] = t, True
+                if watch or _stance(a, terms, state)[0]:
                     ahead = t
                 continue
-            for i in range(first[a], first[a + 1]):
-                slope[i] = lots[i] * unit[i]
-                notional, k = abs(slope[i]) * high[t, i], 0
-                while notional > cap[i, k]:
-                    k += 1
-                ceiling[i], floor[i] = cap[i, k], cap[i, k - 1] if k > 0 else -1.0
-                line[i], less[i] = brackets[i, k], taken[i, k]
-            suspect[a] = _scan(
-                t, ahead + 1, first[a], first[a + 1], slope, high, ceiling, floor, line, less,
-                cash[a, alone[a]] * quantum[alone[a]], upper[a], watch, lots, target, width,
-            )  # fmt: skip
-            ahead = min(ahead, suspect[a])
+            wallet = cash[a, alone[a]] * quantum[alone[a]]
+            wallet -= WARY * abs(wallet)
+            b = t
+            while b <= ahead:
+                if b >= until[a]:
+                    far = min(b + reach[a], stop + 1)
+                    if not watch:
+                        for k in range(b, far):
+                            if due[k]:
+                                far = k + 1
+                                break
+                    demands(
+                        b, first[a], first[a + 1], high, low, unit, cap, brackets, taken, terms.trigger[a], upper[a],
+                        watch, due, target, width, edge, last, floor, lots, demand[a, : far - b], spare[: far - b],
+                    )  # fmt: skip
+                    known[a], until[a], reach[a] = b, far, min(2 * reach[a], FARTHEST)
+                    wary[a] = _stance(a, terms, state)[1]
+                end = min(until[a], ahead + 1)
+                while b < end and demand[a, b - known[a]] < wallet:
+                    b += 1
+                if b < end:
+                    break
+            suspect[a] = b
+            if b <= ahead:
+                ahead, until[a], reach[a] = b, b, NEAREST
         t = ahead
         for a in range(accounts):
             if dead[a] or suspect[a] != t or not _stance(a, terms, state)[0]:
@@ -510,7 +484,7 @@ def walk(
                 change = int(rebalanced(float(lots[i]), target[t, i], width[i], edge)) - lots[i]
                 if change == 0:
                     continue
-                size = _size(change, last[t, i], inverse[i], num[i], den[i])
+                size = size_of(change, last[t, i], inverse[i], num[i], den[i])
                 if size < least[i] and lots[i] + change != 0:
                     continue
                 if abs(lots[i] + change) > abs(lots[i]) and not (
@@ -528,6 +502,7 @@ def walk(
                     t, a, i, currency[i], change, TRADE, last[t, i], fill_price(change, last[t, i], share),
                     (inverse[i], num[i], den[i], fees[i]), lots, entry, cash, rows, used,
                 )  # fmt: skip
+                until[a] = t
             if upper[a] < np.inf or lower[a] >= 0.0:
                 for i in range(first[a], first[a + 1]):
                     price[i] = close[t, i]

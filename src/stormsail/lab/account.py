@@ -210,9 +210,10 @@ def _tape(course: Course, columns: Sequence[int], digits: Sequence[int]) -> Tape
     any_settles = settles.any(axis=1)
     return Tape(
         close=ticks(course.mark).astype(np.int64),
-        last=ticks(course.last).astype(np.int64),
-        high=np.ascontiguousarray(ticks(course.high)),
-        low=np.ascontiguousarray(ticks(course.low)),
+        # these three are read along time, the others across contracts
+        last=np.asfortranarray(ticks(course.last).astype(np.int64)),
+        high=np.asfortranarray(ticks(course.high)),
+        low=np.asfortranarray(ticks(course.low)),
         rate=rate,
         settles=np.where(any_settles, np.cumsum(any_settles) - 1, -1).astype(np.int64),
         worth=np.ascontiguousarray(course.worth),
