@@ -1,0 +1,516 @@
+"""A storm let loose on a plan: the course its coins and contracts take, re-based to the plan's prices.
+
+Where the view holds bars of a past storm, a coin takes the path it took then, as do its contracts with their marks,
+highs and funding. Where it does not, each coin moves by this rule, which is told with the figure:
+
+1. the storm names the coin: that move;
+2. it names alts, and the coin is one: ``log(1+m) = log(1+alts) * b / b_group``, with ``b`` the coin's beta to BTC in
+   falls (rises for a rise), ``b_group`` the median of the portfolio's alts, and the quotient kept within the spread of
+   alts in that storm;
+3. it names BTC: ``log(1+m) = b * log(1+BTC)``;
+4. else the coin does not move.
+
+Between keyframes prices go straight in logarithms, hour by hour. What the coin's own beta alone would have made of
+BTC's move stands beside it as a check.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from statistics import median
+
+import numpy as np
+
+from stormsail.core import (
+    STABLECOINS,
+    Contract,
+    Finding,
+    Payoff,
+    StormsailError,
+    Tenor,
+    Trouble,
+    Unavailable,
+    to_float,
+)
+from stormsail.core.symbol import is_alt
+from stormsail.lab.course import ASSUMED_SLIPPAGE, HALF_SPREAD, HOUR, Course, grid, record, settlement_currency
+from stormsail.lab.ledger import IntArray
+from stormsail.lab.scenario import ALL, ALTS, LARGEST, Blow, Forced, Scenario, VenueBlow
+from stormsail.lab.setup import coins_of
+from stormsail.lab.shock import Deleveraged, Frozen, Shock, VenueGone
+from stormsail.market.lookup import Lookup
+from stormsail.market.panel import FloatArray
+from stormsail.market.source import MarketView
+from stormsail.plan.types import HedgePlan
+
+LOOK_BEFORE = timedelta(days=1)
+"""Recorded bars must begin at least so long before the storm."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoinMove:
+    """How far a coin goes, and why.
+
+    Attributes:
+        asset: Symbol.
+        extreme: Its largest move from the first moment on hourly closes, as a fraction.
+        end: Its move at the end.
+        recorded: Whether it is the path it took then.
+        how: The rule, with its figures.
+        check: What its beta alone makes of BTC's largest move; NaN where one of them is unknown.
+    """
+
+    asset: str
+    extreme: float
+    end: float
+    recorded: bool
+    how: str
+    check: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brewed:
+    """A storm over a plan.
+
+    Attributes:
+        scenario: Which storm.
+        course: What the market does.
+        moves: How far each coin and each contract's coin goes, by symbol.
+        shocks: What venues do.
+        findings: What was noticed.
+    """
+
+    scenario: Scenario
+    course: Course
+    moves: tuple[CoinMove, ...]
+    shocks: tuple[Shock, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def recorded(self) -> int:
+        """Coins that take the path they took then."""
+        return sum(move.recorded for move in self.moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Betas:
+    """Betas to BTC of one coin, NaN where unknown."""
+
+    down: float
+    up: float
+
+    def of(self, move: float) -> float:
+        """The beta for a move of BTC in that direction."""
+        return self.down if move < 0 else self.up
+
+
+def brew(plan: HedgePlan, scenario: Scenario, contracts: Sequence[Contract], view: MarketView | None = None) -> Brewed:
+    """Make the course of a storm for a plan.
+
+    Args:
+        plan: Its portfolio, prices and moment.
+        scenario: The storm.
+        contracts: Contracts the course must hold; the plan's own, and those of its rivals.
+        view: Market data that may hold the storm's bars; only bars of its window are read.
+
+    Raises:
+        StormsailError: If the storm does not fit the plan.
+    """
+    coins = coins_of(plan)
+    bases = sorted({*coins, *(c.base for c in contracts)})
+    then = _recorded(scenario, coins, contracts, view)
+    betas = _betas(plan)
+    paths, moves = {}, []
+    for asset in bases:
+        paths[asset], move = _path(asset, scenario, betas, then)
+        moves.append(move)
+    course, findings = _course(plan, scenario, coins, contracts, paths, then)
+    return Brewed(scenario, course, tuple(moves), _shocks(plan, scenario), findings)
+
+
+# --- moves ---------------------------------------------------------------------------------------------------------
+
+
+def _betas(plan: HedgePlan) -> dict[str, Betas]:
+    found = {}
+    for row in plan.exposure.assets:
+        if row.is_cash:
+            continue
+        usual = _value(row.risk.beta_btc)
+        down, up = (_value(b) for b in (row.risk.beta_down, row.risk.beta_up))
+        found[row.asset] = Betas(usual if math.isnan(down) else down, usual if math.isnan(up) else up)
+    return found
+
+
+def _value(maybe: object) -> float:
+    return math.nan if isinstance(maybe, Unavailable) else float(maybe.value)  # type: ignore[attr-defined]  # an Estimate
+
+
+def log_move(
+    asset: str, moves: Mapping[str, float], betas: Mapping[str, Betas], spread: tuple[float, float]
+) -> tuple[float, str]:
+    """Logarithmic move of a coin at a keyframe, and the rule that made it.
+
+    >>> round(math.expm1(log_move("SOL", {"BTC": -0.2}, {"SOL": Betas(1.5, 1.2)}, (0.5, 2.0))[0]), 3)
+    -0.284
+    """
+    if asset in moves:
+        return math.log1p(moves[asset]), "named by the storm"
+    beta = betas.get(asset, Betas(math.nan, math.nan))
+    if is_alt(asset) and ALTS in moves:
+        group = [b.of(moves[ALTS]) for name, b in betas.items() if is_alt(name)]
+        known = [b for b in group if b > 0]
+        own = beta.of(moves[ALTS])
+        if not known or not own > 0:
+            return math.log1p(moves[ALTS]), f"as the median alt, {moves[ALTS]:+.0%}; its beta is unknown"
+        least, most = spread
+        times = min(max(own / median(known), least), most)
+        return math.log1p(moves[ALTS]) * times, f"the median alt's {moves[ALTS]:+.0%}, times {times:.2f} for its beta"
+    btc = moves.get("BTC", 0.0)
+    if not btc:
+        return 0.0, "not moved by this storm"
+    slope = beta.of(btc)
+    if math.isnan(slope):
+        return math.log1p(btc), f"as BTC, {btc:+.0%}; its beta is unknown"
+    side = "falls" if btc < 0 else "rises"
+    return slope * math.log1p(btc), f"beta of {slope:.2f} in {side}, times BTC's {btc:+.0%}"
+
+
+def _drawn(asset: str, scenario: Scenario, betas: Mapping[str, Betas]) -> tuple[FloatArray, str]:
+    """Factor on the first price at each hour, shape (hours + 1,), and the rule at the largest move."""
+    found = [log_move(asset, frame.moves, betas, scenario.spread) for frame in scenario.keyframes]
+    hours = [frame.hour for frame in scenario.keyframes]
+    logs = np.interp(np.arange(scenario.hours + 1), hours, [log for log, _ in found])
+    return np.exp(logs), max(found, key=lambda f: abs(f[0]))[1]
+
+
+def _path(
+    asset: str, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None
+) -> tuple[FloatArray, CoinMove]:
+    if then is not None and asset in then.paths:
+        path, how, recorded = then.paths[asset], "the path it took then", True
+    elif then is not None and is_alt(asset) and asset not in scenario.assets and then.alts is not None:
+        path, how, recorded = then.alts, f"no bars of it; the median path of {then.n_alts} alts then", False
+    else:
+        path, how = _drawn(asset, scenario, betas)
+        recorded = False
+    far = path[int(np.argmax(np.abs(np.log(path))))] - 1.0
+    return path, CoinMove(asset, float(far), float(path[-1] - 1.0), recorded, how, _check(asset, scenario, betas, then))
+
+
+def _check(asset: str, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None) -> float:
+    if then is not None and "BTC" in then.paths:
+        path = then.paths["BTC"]
+        btc = float(path[int(np.argmax(np.abs(np.log(path))))] - 1.0)
+    else:
+        btc = max((f.moves.get("BTC", 0.0) for f in scenario.keyframes), key=abs)
+    slope = 1.0 if asset == "BTC" else betas[asset].of(btc) if asset in betas else math.nan
+    return math.expm1(slope * math.log1p(btc))
+
+
+# --- recorded bars -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Then:
+    """What was recorded of a past storm.
+
+    Attributes:
+        paths: Coin to factor on its first price, shape (hours + 1,).
+        course: Contracts as recorded, ``None`` if none were.
+        column: Contract id of the plan to its column there.
+        alts: Median path of the alts, ``None`` with fewer than three.
+        n_alts: How many alts.
+    """
+
+    paths: Mapping[str, FloatArray]
+    course: Course | None
+    column: Mapping[str, int]
+    alts: FloatArray | None
+    n_alts: int
+
+
+def _recorded(
+    scenario: Scenario, coins: Sequence[str], contracts: Sequence[Contract], view: MarketView | None
+) -> _Then | None:
+    """Bars of the storm's window, where the view has them."""
+    if view is None or scenario.window is None or scenario.window[1] > view.as_of:
+        return None
+    start, end = scenario.window
+    before = view.earlier(start)
+    if not any(info.start <= start - LOOK_BEFORE for info in before.catalogue()):
+        return None
+    now, during = Lookup.of(before), view.earlier(end)
+    wanted = sorted({*coins, *(c.base for c in contracts), *(a for a in scenario.assets)})
+    priced = [a for a in wanted if a not in STABLECOINS and not isinstance(now.price_series(a), Unavailable)]
+    same = {c.id: found for c in contracts if (found := _same(c, now)) is not None}
+    unique = tuple({c.id: c for c in same.values()}.values())
+    spot = _spot_paths(during, priced, scenario)
+    whole = _try(during, unique, (), scenario)
+    columns: dict[str, int] = {}
+    if whole is not None:
+        at = {c.id: j for j, c in enumerate(whole.contracts) if np.isfinite(whole.last[0, j])}
+        columns = {name: at[c.id] for name, c in same.items() if c.id in at}
+    alts = [path for asset, path in sorted(spot.items()) if is_alt(asset)]
+    middle = np.median(np.array(alts), axis=0) if len(alts) >= 3 else None
+    return _Then(spot, whole, columns, middle, len(alts)) if spot else None
+
+
+def _same(contract: Contract, now: Lookup) -> Contract | None:
+    """The contract as it was then, else a perpetual of its coin on any venue."""
+    if now.contract(contract.venue, contract.symbol) is not None:
+        return contract
+    others = now.perpetuals(contract.base)
+    if not others:
+        return None
+    key = others[0].key
+    return replace(
+        contract, venue=key.venue, symbol=key.contract, tenor=Tenor.PERPETUAL, payoff=Payoff.LINEAR, expiry=None
+    )
+
+
+def _spot_paths(view: MarketView, coins: Sequence[str], scenario: Scenario) -> dict[str, FloatArray]:
+    whole = _try(view, (), coins, scenario)
+    parts = [whole] if whole is not None else [_try(view, (), (coin,), scenario) for coin in coins]
+    return {
+        coin: part.spot[:, k] / part.spot[0, k] for part in parts if part is not None
+        for k, coin in enumerate(part.coins)
+    }  # fmt: skip
+
+
+def _try(view: MarketView, contracts: Iterable[Contract], coins: Iterable[str], scenario: Scenario) -> Course | None:
+    """The recorded course, or nothing if a part of it is missing."""
+    if scenario.window is None:
+        return None
+    try:
+        return record(view, tuple(contracts), tuple(coins), start=scenario.window[0], step=HOUR)
+    except StormsailError:
+        return None
+
+
+# --- the course ----------------------------------------------------------------------------------------------------
+
+
+def _course(
+    plan: HedgePlan, scenario: Scenario, coins: Sequence[str], contracts: Sequence[Contract],
+    paths: Mapping[str, FloatArray], then: _Then | None,
+) -> tuple[Course, tuple[Finding, ...]]:  # fmt: skip
+    times = grid(plan.as_of, plan.as_of + scenario.hours * HOUR, HOUR)
+    steps, prices = len(times), {row.asset: row.price for row in plan.exposure.assets}
+    spot = np.column_stack([prices[c] * paths[c] for c in coins]) if coins else np.empty((steps, 0))
+    currencies = _currencies(plan, contracts, scenario)
+    worth = np.column_stack([_worth(c, scenario, paths, prices, steps) for c in currencies])
+    orders = {order.contract.id: order for order in plan.orders}
+    legs = []
+    for contract in contracts:
+        start = to_float(orders[contract.id].price) if contract.id in orders else prices.get(contract.base, math.nan)
+        legs.append(_leg(contract, start, scenario, paths[contract.base], then, currencies, worth))
+    findings = [f for leg in legs for f in leg.findings]
+    for leg in legs:
+        _misjudge(leg, scenario)
+    ends = np.array([leg.end for leg in legs], dtype=np.int64)
+    half, impact = _slippage(plan, contracts, scenario, steps)
+    for j, forced in _forced(plan, scenario, contracts):
+        _end(legs[j], plan, forced, ends, j)
+    empty = np.empty((steps, 0))
+
+    def stack(name: str) -> FloatArray:
+        return np.column_stack([getattr(leg, name) for leg in legs]) if legs else empty
+
+    tradable = np.arange(steps)[:, None] < ends
+    course = Course(
+        times=times, contracts=tuple(contracts), coins=tuple(coins), currencies=currencies, last=stack("last"),
+        mark=stack("mark"), high=stack("high"), low=stack("low"), rate=stack("rate"),
+        settles=stack("settles").astype(bool), tradable=tradable & np.isfinite(stack("last")), ends=ends,
+        half_spread=half, impact=impact, spot=spot, worth=worth,
+        worst=np.minimum(worth, np.vstack([worth[:1], worth[:-1]])), findings=tuple(dict.fromkeys(findings)),
+    )  # fmt: skip
+    return course, tuple(dict.fromkeys(findings))
+
+
+@dataclass(slots=True, eq=False)
+class _Leg:
+    """Arrays of one contract while they are being made, each of shape (T,)."""
+
+    contract: Contract
+    last: FloatArray
+    mark: FloatArray
+    high: FloatArray
+    low: FloatArray
+    rate: FloatArray
+    settles: FloatArray
+    end: int
+    findings: list[Finding]
+
+
+def _leg(
+    contract: Contract, start: float, scenario: Scenario, path: FloatArray, then: _Then | None,
+    currencies: Sequence[str], worth: FloatArray,
+) -> _Leg:  # fmt: skip
+    steps = len(path)
+    rate, settles = np.zeros(steps), np.zeros(steps)
+    findings: list[Finding] = []
+    j = then.column.get(contract.id) if then is not None else None
+    if then is not None and then.course is not None and j is not None:
+        old = then.course
+        scale = start / old.last[0, j]
+        leg = _Leg(
+            contract, old.last[:, j] * scale, old.mark[:, j] * scale, old.high[:, j] * scale, old.low[:, j] * scale,
+            old.rate[:, j].copy(), old.settles[:, j].astype(float), int(old.ends[j]), findings,
+        )  # fmt: skip
+        if contract.tenor is Tenor.DATED:
+            leg.rate, leg.settles = rate, settles
+        elif not leg.settles.any():
+            _fund(leg, scenario)
+        return leg
+    last = start * path  # a dated contract keeps its distance to spot: storms are short beside its life
+    if then is None and contract.payoff is Payoff.LINEAR and contract.quote in currencies:
+        value = worth[:, list(currencies).index(contract.quote)]
+        last = last * value[0] / value
+    before = np.concatenate([last[:1], last[:-1]])
+    leg = _Leg(contract, last, last.copy(), np.maximum(last, before), np.minimum(last, before), rate, settles, steps,
+               findings)  # fmt: skip
+    if contract.tenor is Tenor.PERPETUAL:
+        _fund(leg, scenario)
+    for wick in scenario.wicks:
+        if _meant(contract.base, wick.assets) and (wick.on == "mark" or scenario.judge == "last"):
+            price = last[wick.hour] * (1.0 + wick.move)
+            leg.high[wick.hour] = max(leg.high[wick.hour], price)
+            leg.low[wick.hour] = min(leg.low[wick.hour], price)
+    return leg
+
+
+def _meant(asset: str, names: Sequence[str]) -> bool:
+    return asset in names or ALL in names or (ALTS in names and is_alt(asset))
+
+
+def _fund(leg: _Leg, scenario: Scenario) -> None:
+    """Write the storm's funding; where it tells none, none is settled, and that is said."""
+    base = leg.contract.base
+    told = False
+    for spell in scenario.funding:
+        rate = spell.rate.get(base, spell.rate.get(ALTS) if is_alt(base) else None)
+        rate = spell.rate.get(ALL) if rate is None else rate
+        if rate is None:
+            continue
+        told = True
+        for hour in range(spell.start + spell.every, min(spell.end, len(leg.rate) - 1) + 1, spell.every):
+            leg.rate[hour], leg.settles[hour] = rate, 1.0
+    if not told:
+        leg.findings.append(
+            Finding(
+                Trouble.UNAVAILABLE, f"funding {leg.contract.id}", f"{scenario.name} tells none of it",
+                "left out of the result",
+            )
+        )  # fmt: skip
+
+
+def _misjudge(leg: _Leg, scenario: Scenario) -> None:
+    """Let the mark be wrong while an oracle is; its extremes then are those of the wrong mark."""
+    for oracle in scenario.oracles:
+        if not _meant(leg.contract.base, oracle.assets):
+            continue
+        span = slice(oracle.start, min(oracle.end, len(leg.mark)))
+        leg.mark[span] = leg.mark[oracle.start] if oracle.off is None else leg.last[span] * (1.0 + oracle.off)
+        for t in range(max(oracle.start, 1), min(oracle.end, len(leg.mark) - 1) + 1):
+            leg.high[t] = max(leg.mark[t], leg.mark[t - 1])
+            leg.low[t] = min(leg.mark[t], leg.mark[t - 1])
+
+
+def _forced(plan: HedgePlan, scenario: Scenario, contracts: Sequence[Contract]) -> list[tuple[int, Forced]]:
+    """Columns of contracts that a venue ends."""
+    found: list[tuple[int, Forced]] = []
+    for forced in scenario.forced:
+        name = forced.contract
+        if name == LARGEST:
+            if not plan.orders:
+                continue
+            name = max(plan.orders, key=lambda o: (o.notional, o.contract.id)).contract.id
+        found.extend((j, forced) for j, c in enumerate(contracts) if name in (c.id, c.base))
+    return found
+
+
+def _end(leg: _Leg, plan: HedgePlan, forced: Forced, ends: IntArray, j: int) -> None:
+    """Settle a contract at the price its venue chooses; the bar before is the market's."""
+    move = forced.move
+    if move is None:
+        position = next((p for m in plan.margins for p in m.positions if p.contract == leg.contract.id), None)
+        order = next((o for o in plan.orders if o.contract.id == leg.contract.id), None)
+        if position is None or order is None:
+            return
+        move = 0.0 if position.coins is not None else to_float(position.collateral / order.notional)
+    price = leg.last[0] * (1.0 + move)
+    leg.mark[forced.hour :] = leg.last[forced.hour :] = price
+    leg.high[forced.hour + 1 :] = leg.low[forced.hour + 1 :] = price
+    ends[j] = min(int(ends[j]), forced.hour)
+
+
+def _currencies(plan: HedgePlan, contracts: Sequence[Contract], scenario: Scenario) -> tuple[str, ...]:
+    held = {row.asset for row in plan.exposure.assets if row.is_cash}
+    pegs = {peg.currency for peg in scenario.pegs}
+    return tuple(sorted({settlement_currency(c) for c in contracts} | {"USDT", "USDC"} | (pegs & (held | STABLECOINS))))
+
+
+def _worth(
+    currency: str, scenario: Scenario, paths: Mapping[str, FloatArray], prices: Mapping[str, float], steps: int
+) -> FloatArray:
+    if currency in paths and currency in prices:
+        return prices[currency] * paths[currency]
+    for peg in scenario.pegs:
+        if peg.currency == currency:
+            return np.interp(np.arange(steps), peg.hours, peg.prices)
+    return np.ones(steps)
+
+
+def _slippage(
+    plan: HedgePlan, contracts: Sequence[Contract], scenario: Scenario, steps: int
+) -> tuple[FloatArray, FloatArray]:
+    """Half spread and impact of each contract: the plan's own slippage read back, times the drought's factor."""
+    orders = {order.contract.id: order for order in plan.orders}
+    half, impact = np.full(len(contracts), HALF_SPREAD), np.zeros(len(contracts))
+    for j, contract in enumerate(contracts):
+        order = orders.get(contract.id)
+        if order is None or isinstance(order.slippage, Unavailable) or not order.notional:
+            half[j] = ASSUMED_SLIPPAGE
+            continue
+        share = to_float(order.slippage / order.notional)
+        impact[j] = max(share - HALF_SPREAD, 0.0) / math.sqrt(to_float(order.notional))
+    factor = np.ones(steps)
+    for drought in scenario.droughts:
+        span = slice(drought.start, drought.end + 1)
+        factor[span] = np.maximum(factor[span], drought.factor)
+    return factor[:, None] * half, factor[:, None] * impact
+
+
+# --- venues --------------------------------------------------------------------------------------------------------
+
+
+def _shocks(plan: HedgePlan, scenario: Scenario) -> tuple[Shock, ...]:
+    found: list[Shock] = []
+    for blow in scenario.blows:
+        found.extend(_shock(plan, blow, venue) for venue in _struck(plan, blow))
+    return tuple(found)
+
+
+def _struck(plan: HedgePlan, blow: VenueBlow) -> list[str]:
+    """Venues of the plan that are meant."""
+    short: dict[str, float] = {}
+    for margin in plan.margins:
+        short[margin.venue] = short.get(margin.venue, 0.0) + to_float(margin.notional)
+    if blow.venue == ALL:
+        return sorted(short)
+    if blow.venue == LARGEST:
+        return [max(sorted(short), key=lambda v: short[v])] if short else []
+    return [blow.venue] if blow.venue in short else []
+
+
+def _shock(plan: HedgePlan, blow: VenueBlow, venue: str) -> Shock:
+    when = plan.as_of + blow.hour * HOUR
+    if blow.what is Blow.GONE:
+        return VenueGone(when, venue, blow.reason)
+    if blow.what is Blow.DELEVERAGED:
+        return Deleveraged(when, venue, blow.share, blow.worse, None, blow.reason)
+    return Frozen(when, plan.as_of + blow.end * HOUR, venue, blow.reason)
