@@ -51,7 +51,7 @@ def course(spot: np.ndarray, prices: dict[Contract, np.ndarray], ends: list[int]
 def held(market: Course, targets: np.ndarray, *, inverse: bool = False) -> Replay:
     """Short by ``targets`` (lots, shape (T, n)), followed at every bar."""
     deposit = {"BTC": D(1000)} if inverse else {"USDT": D(100_000_000)}
-    legs = tuple(Leg(c, None, D(0), most=D(100_000)) for c in market.contracts)
+    legs = tuple(Leg(c, None, D(0), most=D(5_000) if inverse else D(10)) for c in market.contracts)
     account = MarginAccount("binance", "binance", legs, deposit, currency=next(iter(deposit)))
     policy = Policy(rebalance=Rebalance(follow=Follow.CLOCK), ladder=None, roll=None, switch=None)
     return replay(market, (account,), {"BTC": D(2000)}, lambda now: targets.astype(float), policy)

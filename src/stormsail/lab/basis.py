@@ -116,13 +116,15 @@ def _known(worth: _Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
     if expiry is None:
         return Fraction(0)
     end = (expiry - _EPOCH) // _US
-    earned, pace, lots, before = Fraction(0), Fraction(0), 0, 0
+    earned, pace = Fraction(0), Fraction(0)
+    lots = before = 0
     for row in rows:
         now = min(_moment(worth, int(row[STEP])), end)
         earned += pace * (now - before)
         pace = _pace(pace, lots, row, end - now, worth)
         lots, before = lots + int(row[UNITS]), now
-    return earned + pace * (min(_moment(worth, worth.last), end) - before)
+    total: Fraction = earned + pace * (min(_moment(worth, worth.last), end) - before)
+    return total
 
 
 def _pace(pace: Fraction, lots: int, row: NDArray[np.int64], left: int, worth: _Worth) -> Fraction:
