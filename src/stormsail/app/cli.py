@@ -116,6 +116,43 @@ def backtest(
 
 
 @app.command()
+def margin(
+    file: Annotated[
+        Path | None, typer.Argument(help="Plan file, or portfolio: a plan is made first. Default: the configured one.")
+    ] = None,
+    move: Annotated[str | None, typer.Option(help="Move of every coin to try, such as +50%.")] = None,
+    add: Annotated[str | None, typer.Option(help="Collateral to add. Default: a quarter of what is there.")] = None,
+    contract: Annotated[str | None, typer.Option(help="One position instead: its symbol.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="Its contract units; a short is negative.")] = None,
+    entry: Annotated[str | None, typer.Option(help="Its entry price. Default: the mark price.")] = None,
+    mark: Annotated[str | None, typer.Option(help="Its mark price. Default: the last one known.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Its venue, where several have the symbol.")] = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Isolated margin instead of cross.")] = False,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Show whether the collateral survives.
+
+    Liquidation and bankruptcy prices with their brackets and dated rules, of a plan, a portfolio, or one position.
+    """
+    from stormsail.app import margin_verbs
+
+    one = None
+    if contract is not None:
+        one = margin_verbs.Single(contract, quantity, entry, collateral, mark, venue)
+    margin_verbs.margin(_request(locals()), single=one, move=move, add=add, isolated=isolated)
+
+
+@app.command()
 def audit(
     file: File = None, as_of: AsOf = None, data: Data = None, config: ConfigFile = None, json: Json = False
 ) -> None:
