@@ -39,12 +39,12 @@ from stormsail.core.symbol import is_alt
 from stormsail.lab.course import ASSUMED_SLIPPAGE, HALF_SPREAD, HOUR, Course, grid, record, settlement_currency
 from stormsail.lab.ledger import IntArray
 from stormsail.lab.scenario import ALL, ALTS, LARGEST, Blow, Forced, Scenario, VenueBlow
-from stormsail.lab.setup import coins_of
+from stormsail.lab.setup import coins_of, contracts_of
 from stormsail.lab.shock import Deleveraged, Frozen, Shock, VenueGone
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import FloatArray
 from stormsail.market.source import MarketView
-from stormsail.plan.types import HedgePlan
+from stormsail.plan.types import HedgePlan, Order
 
 LOOK_BEFORE = timedelta(days=1)
 """Recorded bars must begin at least so long before the storm."""
@@ -107,19 +107,21 @@ class Betas:
         return self.down if move < 0 else self.up
 
 
-def brew(plan: HedgePlan, scenario: Scenario, contracts: Sequence[Contract], view: MarketView | None = None) -> Brewed:
+def brew(
+    plan: HedgePlan, scenario: Scenario, view: MarketView | None = None, *, rivals: Sequence[HedgePlan] = ()
+) -> Brewed:
     """Make the course of a storm for a plan.
 
     Args:
         plan: Its portfolio, prices and moment.
         scenario: The storm.
-        contracts: Contracts the course must hold; the plan's own, and those of its rivals.
         view: Market data that may hold the storm's bars; only bars of its window are read.
+        rivals: Other plans for the same portfolio at the same moment; the course holds their contracts too.
 
     Raises:
         StormsailError: If the storm does not fit the plan.
     """
-    coins = coins_of(plan)
+    coins, contracts = coins_of(plan), contracts_of([plan, *rivals])
     bases = sorted({*coins, *(c.base for c in contracts)})
     then = _recorded(scenario, coins, contracts, view)
     betas = _betas(plan)
@@ -127,7 +129,7 @@ def brew(plan: HedgePlan, scenario: Scenario, contracts: Sequence[Contract], vie
     for asset in bases:
         paths[asset], move = _path(asset, scenario, betas, then)
         moves.append(move)
-    course, findings = _course(plan, scenario, coins, contracts, paths, then)
+    course, findings = _course([plan, *rivals], scenario, contracts, paths, then)
     return Brewed(scenario, course, tuple(moves), _shocks(plan, scenario), findings)
 
 
@@ -248,8 +250,9 @@ def _recorded(
     priced = [a for a in wanted if a not in STABLECOINS and not isinstance(now.price_series(a), Unavailable)]
     same = {c.id: found for c in contracts if (found := _same(c, now)) is not None}
     unique = tuple({c.id: c for c in same.values()}.values())
-    spot = _spot_paths(during, priced, scenario)
-    whole = _try(during, unique, (), scenario)
+    whole = _try(during, unique, priced, scenario)
+    spot = _relative(whole) if whole is not None else _one_by_one(during, priced, scenario)
+    whole = whole if whole is not None else _try(during, unique, (), scenario)
     columns: dict[str, int] = {}
     if whole is not None:
         at = {c.id: j for j, c in enumerate(whole.contracts) if np.isfinite(whole.last[0, j])}
@@ -272,13 +275,14 @@ def _same(contract: Contract, now: Lookup) -> Contract | None:
     )
 
 
-def _spot_paths(view: MarketView, coins: Sequence[str], scenario: Scenario) -> dict[str, FloatArray]:
-    whole = _try(view, (), coins, scenario)
-    parts = [whole] if whole is not None else [_try(view, (), (coin,), scenario) for coin in coins]
-    return {
-        coin: part.spot[:, k] / part.spot[0, k] for part in parts if part is not None
-        for k, coin in enumerate(part.coins)
-    }  # fmt: skip
+def _relative(course: Course) -> dict[str, FloatArray]:
+    return {coin: course.spot[:, k] / course.spot[0, k] for k, coin in enumerate(course.coins)}
+
+
+def _one_by_one(view: MarketView, coins: Sequence[str], scenario: Scenario) -> dict[str, FloatArray]:
+    """Paths of those coins that have one, where not all of them do."""
+    parts = [_try(view, (), (coin,), scenario) for coin in coins]
+    return {coin: path for part in parts if part is not None for coin, path in _relative(part).items()}
 
 
 def _try(view: MarketView, contracts: Iterable[Contract], coins: Iterable[str], scenario: Scenario) -> Course | None:
@@ -295,15 +299,16 @@ def _try(view: MarketView, contracts: Iterable[Contract], coins: Iterable[str], 
 
 
 def _course(
-    plan: HedgePlan, scenario: Scenario, coins: Sequence[str], contracts: Sequence[Contract],
+    plans: Sequence[HedgePlan], scenario: Scenario, contracts: Sequence[Contract],
     paths: Mapping[str, FloatArray], then: _Then | None,
 ) -> tuple[Course, tuple[Finding, ...]]:  # fmt: skip
+    plan, coins = plans[0], coins_of(plans[0])
     times = grid(plan.as_of, plan.as_of + scenario.hours * HOUR, HOUR)
     steps, prices = len(times), {row.asset: row.price for row in plan.exposure.assets}
     spot = np.column_stack([prices[c] * paths[c] for c in coins]) if coins else np.empty((steps, 0))
     currencies = _currencies(plan, contracts, scenario)
     worth = np.column_stack([_worth(c, scenario, paths, prices, steps) for c in currencies])
-    orders = {order.contract.id: order for order in plan.orders}
+    orders = {order.contract.id: order for each in reversed(plans) for order in each.orders}
     legs = []
     for contract in contracts:
         start = to_float(orders[contract.id].price) if contract.id in orders else prices.get(contract.base, math.nan)
@@ -312,7 +317,7 @@ def _course(
     for leg in legs:
         _misjudge(leg, scenario)
     ends = np.array([leg.end for leg in legs], dtype=np.int64)
-    half, impact = _slippage(plan, contracts, scenario, steps)
+    half, impact = _slippage(orders, contracts, scenario, steps)
     for j, forced in _forced(plan, scenario, contracts):
         _end(legs[j], plan, forced, ends, j)
     empty = np.empty((steps, 0))
@@ -466,10 +471,9 @@ def _worth(
 
 
 def _slippage(
-    plan: HedgePlan, contracts: Sequence[Contract], scenario: Scenario, steps: int
+    orders: Mapping[str, Order], contracts: Sequence[Contract], scenario: Scenario, steps: int
 ) -> tuple[FloatArray, FloatArray]:
     """Half spread and impact of each contract: the plan's own slippage read back, times the drought's factor."""
-    orders = {order.contract.id: order for order in plan.orders}
     half, impact = np.full(len(contracts), HALF_SPREAD), np.zeros(len(contracts))
     for j, contract in enumerate(contracts):
         order = orders.get(contract.id)
