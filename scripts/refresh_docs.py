@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference" / "command-line.md"
 BLOCK = re.compile(r"<!-- output: (?P<ask>.+?) -->\n.*?<!-- /output -->", re.DOTALL)
 FILE = re.compile(r"<!-- file: (?P<name>.+?) -->\n.*?<!-- /file -->", re.DOTALL)
-HEADING = re.compile(r"^(?:\d+\. )?[A-Z].*\n-{6,}$", re.MULTILINE)
+HEADING = re.compile(r"^(?P<title>(?:\d+\. )?[A-Z].*)\n(?P<line>-{6,})$", re.MULTILINE)
 ROOMS = {
     "core": "The words everything else is written in.",
     "market": "What the market says, and when it was known.",
@@ -135,7 +135,8 @@ def chosen(text: str, wish: str) -> str:
         lines = text.splitlines()
         return "\n".join([*lines[: int(number)], *(["..."] if len(lines) > int(number) else [])])
     if word == "part":
-        starts = [m.start() for m in HEADING.finditer(text)]
+        # a table of one column is underlined too, at its own width
+        starts = [m.start() for m in HEADING.finditer(text) if len(m["title"]) == len(m["line"])]
         return text[starts[int(number) - 1] : [*starts, len(text)][int(number)]].rstrip()
     return text
 

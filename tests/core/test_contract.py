@@ -73,3 +73,19 @@ def test_a_dated_contract_needs_an_expiry_and_a_perpetual_must_not_have_one():
 def test_a_size_of_zero_is_refused():
     with pytest.raises(ValueError, match="size must be positive"):
         contract(size=Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "coins"),
+    [
+        ("1000PEPEUSDT", 1000),
+        ("1MBABYDOGEUSDT", 1_000_000),
+        ("1000SHIB-USDT", 1000),
+        ("1INCHUSDT", 1),
+        ("BTCUSD_PERP", 1),
+    ],
+)
+def test_a_price_on_the_screen_may_be_of_many_coins(symbol: str, coins: int) -> None:
+    one = Decimal(1)
+    made = Contract("v", symbol, "X", "USDT", Tenor.PERPETUAL, Payoff.LINEAR, one, one, one, one, one, one)
+    assert made.coins_quoted == coins

@@ -14,7 +14,7 @@ from rich.console import Console
 from stormsail.adapters.files.plan_file import render_plan
 from stormsail.audit.types import Unpriced
 from stormsail.core import Finding, Trouble, Unavailable
-from stormsail.margin.types import MarginMode
+from stormsail.margin.types import Liquidation, MarginMode
 from stormsail.plan.types import HedgePlan
 from stormsail.ratio.types import Effectiveness
 from stormsail.report.format import clean
@@ -23,7 +23,7 @@ from stormsail.report.page import show_table
 from stormsail.report.tables import Builder, Column
 from stormsail.report.text import print_audit, print_contests, print_findings, print_plan, print_shortlist, print_venues
 from stormsail.report.text_margin import CROSS_NOTE, allowed_chance, collateral_section
-from stormsail.report.text_plan import brief, missed, plan_sections, totals
+from stormsail.report.text_plan import brief, missed, orders_section, plan_sections, totals
 from tests.report.fake import bare_plan, big_plan, fake_plan, records, scores
 
 TITLES = (
@@ -205,7 +205,7 @@ def test_the_common_rise_stands_before_that_of_each_short_alone() -> None:
         assert f"{margin.rise:.1%}".rstrip("%") in [cell.text for cell in table.rows[at].cells]
     apart = replace(plan, margins=tuple(replace(m, mode=MarginMode.ISOLATED) for m in plan.margins))
     table = next(t for t in collateral_section(apart).tables if t.caption.startswith("By short"))
-    assert not table.footers and not any("together" in row.cells[0].text for row in table.rows)
+    assert CROSS_NOTE not in table.footers and not any("together" in row.cells[0].text for row in table.rows)
 
 
 def test_the_chance_allowed_before_a_top_up_is_its_share_of_thirty_days() -> None:
@@ -237,6 +237,9 @@ def test_a_coin_without_a_price_is_named_at_the_start() -> None:
     assert f"1 coin you hold has no usable price in this data and no part in this plan: SOL ({reason})." in text
     assert "besides, 1,234.5 SOL, whose value is unavailable and in no figure here" in text
     assert "1,234.5 SOL, whose value is unavailable, stays uncovered as well." in text
+    more = replace(gone, asset="ADA")
+    two = replace(lost, exposure=replace(plan.exposure, unpriced=(gone, more)))
+    assert "1,234.5 ADA, whose value is unavailable, stay uncovered as well." in flat(told(two, width=200))
     section = next(s for s in plan_sections(lost) if s.key == "coverage")
     last = section.tables[0].rows[-1]
     assert [cell.text for cell in last.cells] == ["SOL", "n/a", "n/a", "none", "none", "n/a", "n/a"]
@@ -324,3 +327,44 @@ def test_hours_are_called_hours_and_losses_are_shares_of_the_coins() -> None:
     assert "counted over 743 hours (2025-07-01 to 2025-08-01, hourly)" in text
     assert exposure.risky_value < exposure.value
     assert f"({exposure.risky_value * hourly.value:,.0f} USD)" in text
+
+
+def test_prices_are_shown_as_the_venue_quotes_them() -> None:
+    plan = fake_plan()
+    order = next(o for o in plan.orders if o.contract.base == "PEPE")
+    text = flat(told(plan, width=200))
+    assert text.count("Prices are as the venue quotes them: binance:1000PEPEUSDT for 1,000 PEPE.") == 2
+    row = next(r for r in orders_section(plan).tables[0].rows if r.cells[0].text == order.contract.id)
+    assert Decimal(row.cells[2].text) == order.price * 1000
+    lines = next(t for t in collateral_section(plan).tables if t.caption.startswith("By short")).rows
+    cells = next([c.text for c in r.cells] for r in lines if r.cells[0].text == order.contract.id)
+    assert cells[4] == row.cells[2].text
+    position = next(p for m in plan.margins for p in m.positions if p.contract == order.contract.id)
+    if isinstance(position.liquidation, Liquidation):
+        assert Decimal(cells[5]) == position.liquidation.price * 1000
+
+
+def test_an_assumed_lot_is_said_beside_the_orders() -> None:
+    plan = fake_plan()
+    first = plan.orders[0]
+    assert "assumed by a default rule" not in flat(told(with_origins(plan, "venue metadata")))
+    assert "smallest order of every contract here are assumed" in flat(told(with_origins(plan, "assumed: lot")))
+    guessed = replace(first, contract=replace(first.contract, origin="assumed: lot"))
+    mixed = replace(with_origins(plan, "venue metadata"), orders=(guessed, *with_origins(plan, "").orders[1:]))
+    assert f"smallest order of {first.contract.id} are assumed" in flat(told(mixed))
+
+
+def with_origins(plan: HedgePlan, origin: str) -> HedgePlan:
+    return replace(plan, orders=tuple(replace(o, contract=replace(o.contract, origin=origin)) for o in plan.orders))
+
+
+def test_one_way_to_fail_one_short_and_nothing_shorted_are_said_so() -> None:
+    plan = fake_plan()
+    assert "Listed is 1 way in which" in flat(told(replace(plan, failures=plan.failures[:1])))
+    empty = replace(plan, orders=())
+    assert "Nothing is shorted, so nothing is paid or earned." in flat(told(empty))
+    margin = next(m for m in plan.margins if m.coins is None)
+    alone = replace(margin, mode=MarginMode.ISOLATED, positions=margin.positions[:1])
+    said = flat(told(replace(plan, margins=(alone,)), width=200))
+    assert f"It is liquidated if {alone.positions[0].contract} rises by" in said and "the others" not in said
+    assert f", at {alone.venue}." in said

@@ -76,7 +76,7 @@ def audit(
     prices = quotes(view, lookup, coins) | _not_yet(later, view.as_of)
     priced = [asset for asset in coins if isinstance(prices[asset], Quote)]
     if not priced and len(coins) == len(portfolio.assets):
-        reasons = "; ".join(f"{asset}: {prices[asset]}" for asset in coins)
+        reasons = "; ".join(f"{a}: {gone.reason}" for a in coins if isinstance(gone := prices[a], Unavailable))
         raise UnavailableError(f"no coin has a price ({reasons})", cure="fetch newer data", where=portfolio.name)
     history = load_history(view, lookup, priced, days)
     risks = measure_assets(priced, history)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from stormsail.core.exact import MONEY_CONTEXT
+from stormsail.core.symbol import split_multiplier
 
 
 class Tenor(StrEnum):
@@ -76,6 +78,14 @@ class Contract:
     def id(self) -> str:
         """Unique name across venues: ``binance:BTCUSDT``."""
         return f"{self.venue}:{self.symbol}"
+
+    @property
+    def coins_quoted(self) -> int:
+        """Coins that one price on the venue's screen is about; prices here are always per one coin.
+
+        1000 for ``1000PEPEUSDT``, 1 for ``BTCUSDT`` and ``1INCHUSDT``.
+        """
+        return split_multiplier(re.split(r"[^A-Z0-9]", self.symbol)[0])[1]
 
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
         """Absolute value in ``quote`` of ``quantity`` contract units at ``price`` (quanto: in settlement coin)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stormsail.core import Contract, Payoff, Tenor, Unavailable
+from stormsail.core.symbol import MAJORS
 from stormsail.instruments.types import Candidate, Leg, Route
 
-MAJORS = ("BTC", "ETH")
 MIX = "BTC+ETH"
 DIRECT = "direct"
 OWN = (Route.DIRECT, Route.DATED, Route.INVERSE)

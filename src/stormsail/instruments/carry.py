@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from stormsail.core import Contract, Tenor, Unavailable
+from stormsail.core.symbol import MAJORS
 from stormsail.forecast.funding import baseline_carry, dated_carry, forecast_carry
 from stormsail.forecast.types import CarryForecast, MaybeCarry
-from stormsail.instruments.candidates import MAJORS
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.market.funding import true_intervals

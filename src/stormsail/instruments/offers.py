@@ -10,9 +10,9 @@ from datetime import timedelta
 import polars as pl
 
 from stormsail.core import Contract, Payoff, Unavailable, to_float
+from stormsail.core.symbol import MAJORS
 from stormsail.forecast.types import MaybeCarry
 from stormsail.instruments.backing import backing_of, is_inverse
-from stormsail.instruments.candidates import MAJORS
 from stormsail.instruments.carry import carries, funding_caps
 from stormsail.instruments.diligence import score
 from stormsail.instruments.types import VenueRecord

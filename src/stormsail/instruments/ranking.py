@@ -193,7 +193,8 @@ def _all_direct(desk: _Desk, by_asset: Mapping[str, tuple[CandidateScore, ...]])
         return None
     legs = tuple(Leg(s.candidate.legs[0].contract, values[a] / reached) for a, s in sorted(covered.items()))
     missing = sorted(set(values) - set(covered))
-    without = f"without {', '.join(missing)} ({1 - reached / total:.0%} of value), which have no usable contract"
+    verb = "has" if len(missing) == 1 else "have"
+    without = f"without {', '.join(missing)} ({1 - reached / total:.0%} of value), which {verb} no usable contract"
     remark = without if missing else ""
     candidate = Candidate(DIRECT, Route.DIRECT, legs)
     return candidate, Fit(_direct_effect(desk, covered, values), reached / total, remark, reach=reached / total)

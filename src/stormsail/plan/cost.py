@@ -126,4 +126,6 @@ def _told(parts: Sequence[ContractCost]) -> tuple[str, ...]:
 def _those(ids: Sequence[str], known: int) -> str:
     if len(ids) == 1:
         return ids[0]
+    if len(ids) == known == 2:
+        return "both contracts"
     return f"all {known} contracts" if len(ids) == known else f"{len(ids)} contracts: {', '.join(ids)}"

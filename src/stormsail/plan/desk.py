@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
+from stormsail.core.symbol import MAJORS
 from stormsail.instruments.backing import STEP, Backing, backing_of, is_inverse
-from stormsail.instruments.candidates import MAJORS
 from stormsail.instruments.offers import round_trip
 from stormsail.instruments.types import Route
 from stormsail.instruments.universe import day_of

@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from stormsail.core import STABLECOINS, Unavailable, from_float, times, to_float
-from stormsail.instruments.candidates import MAJORS, route_of
+from stormsail.core.symbol import MAJORS
+from stormsail.instruments.candidates import route_of
 from stormsail.instruments.types import Route
 from stormsail.plan.cost import ContractCost, contract_cost, fee
 from stormsail.plan.desk import Desk
@@ -137,7 +138,7 @@ def coverage_reasons(
         direct, proxy: Protected value of each coin, shape (K,).
         contracts: Coins that have a usable contract.
     """
-    held_by = [b.split(":")[0] for b in binding_limits(desk, book)]
+    held_by = [b.split(": ")[0] for b in binding_limits(desk, book)]
     because = f"held back by {', '.join(held_by[:3])}" if held_by else "the rest is not worth its cost"
     reasons: dict[str, str] = {}
     for k, coin in enumerate(desk.coins):

@@ -130,12 +130,19 @@ def share_percent(fraction: float, places: int = 1) -> str:
 def share_interval(low: float, high: float, value: float) -> tuple[str, str]:
     """Both ends of a share's interval: whole percent, or where those say 100 as many decimals as the share itself has.
 
+    Ends that whole percents cannot tell apart have one decimal.
+
     >>> share_interval(0.914, 0.952, 0.931), share_interval(0.99951, 0.99984, 0.9997)
     (('91', '95'), ('99.95', '99.98'))
+    >>> share_interval(0.576, 0.579, 0.578)
+    ('57.6', '57.9')
     """
     needed = places_apart([low, high], 0)
     places = max(needed, places_apart([value])) if needed else 0
-    return share_points(low, places), share_points(high, places)
+    ends = share_points(low, places), share_points(high, places)
+    if needed or low == high or ends[0] != ends[1]:
+        return ends
+    return share_points(low), share_points(high)
 
 
 def fine_points(fraction: float, places: int = 1) -> str:

@@ -17,6 +17,8 @@ SIGN_NOTE = "Received is positive, paid is negative."
 def cost_section(plan: HedgePlan) -> Section:
     """The chapter on cost and insurance."""
     currency, horizon = plan.portfolio.currency, plan.tolerance.horizon
+    if not plan.orders:
+        return Section("cost", "What it costs or earns", ("Nothing is shorted, so nothing is paid or earned.",))
     lead = (
         cost_lead(plan.cost, horizon, currency),
         insurance_lead(plan.insurance, plan.tolerance.survive, horizon, currency),

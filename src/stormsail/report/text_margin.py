@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Unavailable, ceil_to, plus
+from stormsail.core import Unavailable, ceil_to, plus, times
 from stormsail.margin.types import CollateralRequirement, Liquidation, MarginMode
 from stormsail.plan.types import FailureMode, HedgePlan, Order, PositionMargin, VenueMargin
 from stormsail.report.format import (
@@ -70,8 +70,9 @@ def _total(plan: HedgePlan) -> str:
         parts.append(text)
     if posted_coins(plan.margins):
         parts.append(f"{coins_words(plan.margins, currency)}, out of what you hold")
-    venues = count(len({margin.venue for margin in plan.margins}), "venue")
-    return f"Post {' and '.join(parts)}, spread over {venues}."
+    names = list(dict.fromkeys(margin.venue for margin in plan.margins))
+    where = f"at {names[0]}" if len(names) == 1 else f"spread over {listing(names)}"
+    return f"Post {' and '.join(parts)}, {where}."
 
 
 def posted_coins(margins: Sequence[VenueMargin]) -> dict[str, Decimal]:
@@ -135,9 +136,13 @@ def _said(margin: VenueMargin, tolerance: Tolerance, currency: str) -> str:
         text += f"It is liquidated if all its shorts rise together by {percent(margin.rise)}"
     else:
         first = margin.weakest
-        text += f"Each short stands alone. The first to be liquidated is {first.contract}, if it rises by "
-        text += f"{percent(first.rise)}; it loses its {money(first.collateral, currency)} and the others keep theirs"
-        of_that = "that any one of them is"
+        if len(margin.positions) == 1:
+            text += f"It is liquidated if {first.contract} rises by {percent(first.rise)}"
+        else:
+            text += f"Each short stands alone. The first to be liquidated is {first.contract}, if it rises by "
+            lost = money(first.collateral, currency)
+            text += f"{percent(first.rise)}; it loses its {lost} and the others keep theirs"
+            of_that = "that any one of them is"
     method, chance = venue_chance(margin)
     if math.isnan(chance):
         return f"{text}; the chance {of_that} is unavailable (no method gave one)."
@@ -201,7 +206,7 @@ def _rise(build: Builder, rise: float, reason: str) -> Cell:
 
 
 def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency: str) -> Table:
-    prices = {order.contract.id: order.price for order in orders}
+    ordered = {order.contract.id: order for order in orders}
     build = Builder(
         "By short: its share of the collateral, and the rise that would liquidate it",
         (
@@ -216,7 +221,7 @@ def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency
             Column("Rise to be\nsurvived", "%", drop=2),
             Column("Decided by", number=False, drop=6),
         ),
-        (CROSS_NOTE,) if any(map(_pooled, margins)) else (),
+        (*((CROSS_NOTE,) if any(map(_pooled, margins)) else ()), *per_unit(orders)),
     )
     rows = [row for margin in margins for row in ((margin,) if _pooled(margin) else ()) + margin.positions]
     for row, sums in zip(rows, amount_rows([_sums(row) for row in rows]), strict=True):
@@ -225,10 +230,20 @@ def _positions(margins: Sequence[VenueMargin], orders: Sequence[Order], currency
             rise, move = _rise(build, row.rise, "no rise can liquidate it"), build.number(need.move, points)
             build.add(f"{row.venue}, together", *sums, "", "", rise, "", move, need.decided_by, strong=True)
             continue
-        now = prices.get(row.contract)
-        shown = build.gap("no order with this contract") if now is None else price(now)
-        build.add(row.contract, *sums, shown, *_liquidation(build, row, row.requirement.decided_by))
+        order = ordered.get(row.contract)
+        units = Decimal(1 if order is None else order.contract.coins_quoted)
+        shown = build.gap("no order with this contract") if order is None else price(times(order.price, units))
+        build.add(row.contract, *sums, shown, *_liquidation(build, row, row.requirement.decided_by, units))
     return build.table()
+
+
+def per_unit(orders: Sequence[Order]) -> tuple[str, ...]:
+    """That some venue quotes a contract per thousand coins and more, and that its prices are shown so."""
+    many = [o.contract for o in orders if o.contract.coins_quoted > 1]
+    if not many:
+        return ()
+    told = listing([f"{c.id} for {c.coins_quoted:,} {c.base}" for c in many])
+    return (f"Prices are as the venue quotes them: {told}.",)
 
 
 def _pooled(margin: VenueMargin) -> bool:
@@ -243,11 +258,11 @@ def _sums(row: VenueMargin | PositionMargin) -> tuple[Decimal, Decimal, Decimal]
     return row.collateral, plus(p.initial for p in row.positions), plus(p.maintenance for p in row.positions)
 
 
-def _liquidation(build: Builder, position: PositionMargin, decided_by: str) -> tuple[Cell | str, ...]:
+def _liquidation(build: Builder, position: PositionMargin, decided_by: str, units: Decimal) -> tuple[Cell | str, ...]:
     where, move = position.liquidation, _move(build, position.requirement)
     if isinstance(where, Liquidation):
         rise = _rise(build, position.rise, "no rise can liquidate it")
-        return price(where.price), rise, price(where.bankruptcy), move, decided_by
+        return price(times(where.price, units)), rise, price(times(where.bankruptcy, units)), move, decided_by
     none = build.marked("none", str(where))
     return none, _rise(build, position.rise, str(where)), none, move, decided_by
 
@@ -299,7 +314,8 @@ def failures_section(failures: Sequence[FailureMode], currency: str) -> Section:
     known = [(f.loss, f.name) for f in failures if not isinstance(f.loss, Unavailable) and math.isfinite(f.loss)]
     lead = "A hedge moves risk; it does not end it. "
     ways = f"{count(len(failures), 'way')} in which this one can still lose"
-    lead += f"Listed are {ways}." if failures else "No way to fail was listed."
+    verb = "is" if len(failures) == 1 else "are"
+    lead += f"Listed {verb} {ways}." if failures else "No way to fail was listed."
     if known:
         loss, name = max(known, key=lambda pair: pair[0])
         lead += f" The dearest is '{name}', at {money(loss, currency)}."

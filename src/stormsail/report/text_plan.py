@@ -9,7 +9,7 @@ from rich.console import Console
 
 from stormsail.audit.tolerance import Tolerance
 from stormsail.audit.types import Unpriced
-from stormsail.core import Tenor, Unavailable, plus
+from stormsail.core import Tenor, Unavailable, plus, times
 from stormsail.plan.types import Coverage, HedgePlan, Order
 from stormsail.report.format import (
     amount,
@@ -33,7 +33,7 @@ from stormsail.report.text_audit import audit_section, unpriced_words
 from stormsail.report.text_choose import choose_section, effectiveness_words
 from stormsail.report.text_cost import cost_section, flow, without
 from stormsail.report.text_findings import findings_section
-from stormsail.report.text_margin import coins_words, collateral_section, failures_section, posted_coins
+from stormsail.report.text_margin import coins_words, collateral_section, failures_section, per_unit, posted_coins
 from stormsail.report.text_size import advice_table, contests_section, size_lead
 from stormsail.report.text_venues import venues_section
 
@@ -227,7 +227,7 @@ def _orders(orders: Sequence[Order], currency: str) -> Table:
             Column("Kind", number=False, drop=4),
             Column("Ends", number=False, drop=3),
         ),
-        ("Quantity is in the venue's own unit (1000PEPE: thousands of PEPE). Price is the last one known.",),
+        _order_notes(orders),
     )
     values = amounts([order.notional for order in orders])
     fees = amounts([order.fee for order in orders])
@@ -241,7 +241,7 @@ def _orders(orders: Sequence[Order], currency: str) -> Table:
         build.add(
             order.contract.id,
             quantity(order.quantity),
-            price(order.price),
+            price(times(order.price, Decimal(order.contract.coins_quoted))),
             value,
             fee,
             slip,
@@ -250,6 +250,18 @@ def _orders(orders: Sequence[Order], currency: str) -> Table:
             note=note,
         )
     return build.table()
+
+
+def _order_notes(orders: Sequence[Order]) -> tuple[str, ...]:
+    notes = ("Quantity is in the venue's own unit. Price is the last one known.", *per_unit(orders))
+    assumed = [o.contract.id for o in orders if o.contract.origin.startswith("assumed")]
+    if not assumed:
+        return notes
+    whose = "every contract here" if len(assumed) == len(orders) else listing(assumed)
+    return *notes, (
+        f"Lot, tick and smallest order of {whose} are assumed by a default rule, because this data holds no metadata "
+        "of the venue: round to the venue's own before you send anything."
+    )
 
 
 def missed(row: Coverage) -> float:
@@ -275,7 +287,8 @@ def coverage_section(
     text += f"{money(chosen, currency)} was left open by your own choice of coverage; "
     text += f"{money(short, currency)} was wanted and not reached."
     if unpriced:
-        text += f" {unpriced_words(unpriced)}, whose value is unavailable, stays uncovered as well."
+        verb = "stays" if len(unpriced) == 1 else "stay"
+        text += f" {unpriced_words(unpriced)}, whose value is unavailable, {verb} uncovered as well."
     return Section("coverage", title, (text, *_bound(binding)), (_coverage(coverage, unpriced, currency),))
 
 

@@ -62,13 +62,16 @@ def _said(contest: Contest) -> str:
     samples = {sample(row.effectiveness.n, row.effectiveness.window) for row in contest.rows}
     tested = f" ({samples.pop()})" if len(samples) == 1 else ""
     return (
-        f"{rivals} of finding the ratio were tried on {_whole(contest.target)} with {listing(contest.instruments)}, "
-        f"each judged only on returns it had not seen{tested}; '{contest.winner}' is used."
+        f"{rivals} of finding the ratio were tried on {_whole(contest.target)}, hedged with "
+        f"{listing(contest.instruments)}, each judged only on returns it had not seen{tested}; "
+        f"'{contest.winner}' is used."
     )
 
 
 def _whole(target: str) -> str:
-    return "the whole portfolio" if target == "portfolio" else target
+    if target == "portfolio":
+        return "the whole portfolio"
+    return f"the {target}" if target.startswith("portfolio ") else target
 
 
 def size_lead(plan: HedgePlan) -> tuple[str, ...]:

@@ -134,10 +134,23 @@ def _value(fact: Sourced[object]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        text = ", ".join(str(item) for item in value) or "none"
+        tables = any(isinstance(item, Mapping) for item in value)
+        told = (_pairs(item) if isinstance(item, Mapping) else str(item) for item in value)
+        text = ("; " if tables else ", ").join(told) or "none"
     elif isinstance(value, Mapping):
-        text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
+        text = _pairs(value) or "none"
     else:
         text = f"{value:,}" if isinstance(value, int) else str(value)
     text = clean(text)
     return text if len(text) <= 4 * _LONG else f"{text[: 4 * _LONG]}..."
+
+
+def _pairs(value: Mapping[str, object]) -> str:
+    """A table inside a fact: ``date: 2025-02-21, made whole: yes``."""
+    return ", ".join(f"{key.replace('_', ' ')}: {_plain(item)}" for key, item in value.items())
+
+
+def _plain(item: object) -> str:
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    return f"{item:,}" if isinstance(item, int) else str(item)
