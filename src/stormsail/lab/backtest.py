@@ -169,14 +169,17 @@ def run(
     money = spare_cash(first) if reserve is None else dict(reserve)
     done = _replayed(forward.plans, source, policy, end, money, shocks, walked)
     found, parts = paths(done), attribute(done)
+    naive, needed = _naive(forward.plans, source, policy, end, money, shocks, venues)
     rivals = {
-        NAIVE: _naive(forward.plans, source, policy, end, money, shocks, venues),
+        NAIVE: naive,
         SOLD: _sold(found.unhedged, first.tolerance.coverage),
     }
     return Backtest(
         portfolio=first.portfolio, tolerance=first.tolerance, policy=policy, source=source.name, plans=forward.plans,
         replay=done, paths=found, attribution=parts, rivals=rivals,
-        summary=summarise(done, found, parts, rivals, len(forward.plans)),
+        summary=summarise(
+            done, found, parts, rivals, len(forward.plans), {HEDGED: _cash(first), NAIVE: needed}
+        ),
         findings=tuple(dict.fromkeys((*_unpriced(first), *forward.findings, *done.findings))),
     )  # fmt: skip
 
@@ -198,20 +201,26 @@ def _replayed(
 def _naive(
     plans: Sequence[HedgePlan], source: MarketSource, policy: Policy, end: datetime, reserve: Mapping[str, Decimal],
     shocks: Sequence[Shock], venues: Mapping[str, VenueRecord] | None,
-) -> FloatArray | Unavailable:  # fmt: skip
-    """Value through time by hedging one to one, with the same cash, at the same moments, by the same policy."""
+) -> tuple[FloatArray | Unavailable, Decimal]:  # fmt: skip
+    """Value through time by hedging one to one, at the same moments and by the same policy, and the cash it posts."""
+    nothing = Decimal(0)
     if venues is None:
-        return Unavailable("no venue records were given")
+        return Unavailable("no venue records were given"), nothing
     made = []
     for plan in plans:
         rival = naive_plan(plan, source, venues)
         if isinstance(rival, Unavailable):
-            return Unavailable(f"{rival.reason} on {plan.as_of:%Y-%m-%d}")
+            return Unavailable(f"{rival.reason} on {plan.as_of:%Y-%m-%d}"), nothing
         made.append(rival)
     try:
-        return paths(_replayed(made, source, policy, end, reserve, shocks)).hedged
+        return paths(_replayed(made, source, policy, end, reserve, shocks)).hedged, _cash(made[0])
     except StormsailError as error:
-        return Unavailable(f"it could not be run: {error.cause}")
+        return Unavailable(f"it could not be run: {error.cause}"), nothing
+
+
+def _cash(plan: HedgePlan) -> Decimal:
+    """Cash a plan posts."""
+    return plus(margin.cash for margin in plan.margins)
 
 
 def spare_cash(plan: HedgePlan) -> dict[str, Decimal]:
@@ -219,7 +228,7 @@ def spare_cash(plan: HedgePlan) -> dict[str, Decimal]:
     named = plan.tolerance.collateral
     if named is None:
         return {}
-    left = named - plus(margin.cash for margin in plan.margins)
+    left = named - _cash(plan)
     return {"USDT": left} if left > 0 else {}
 
 

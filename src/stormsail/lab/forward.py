@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -82,7 +82,8 @@ def plans_forward(
     """Make a plan at every moment, each with the data known then and the plan before it in force.
 
     A later plan that cannot be made leaves the one in force, which is told; without a first one there is nothing to
-    run.
+    run. A coin without a price at the first moment has no part in any plan: its value at the start is not known, so it
+    can be in none of the values that are compared.
 
     Args:
         portfolio: What is held throughout.
@@ -120,6 +121,16 @@ def plans_forward(
                 tell(count, len(when))
                 continue
             shelf.keep(plan, before)
+        if before is None:
+            portfolio = _priced(portfolio, plan)
         plans.append(plan)
         tell(count, len(when))
     return Forward(tuple(plans), tuple(findings))
+
+
+def _priced(portfolio: Portfolio, plan: HedgePlan) -> Portfolio:
+    """The portfolio without the coins that the plan could not price."""
+    missing = {gone.asset for gone in plan.exposure.unpriced}
+    if not missing:
+        return portfolio
+    return replace(portfolio, holdings=tuple(h for h in portfolio.holdings if h.asset not in missing))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 
@@ -42,9 +43,11 @@ class Outcome:
 
     Attributes:
         name: Which way.
-        first, last: Value at both ends, the cash brought in for a hedge left out.
+        first: Value before anything was traded, the same for all.
+        last: Value at the end, the cash brought in for a hedge left out.
         fall: Deepest fall.
         worst_day: Change of value of its worst day.
+        posted: Cash posted at the start.
         effect: What it removed of the risk of doing nothing; unavailable for doing nothing itself.
     """
 
@@ -53,6 +56,7 @@ class Outcome:
     last: float
     fall: Fall
     worst_day: float
+    posted: Decimal
     effect: MaybeEffect
 
     @property
@@ -198,7 +202,12 @@ def fall_of(values: FloatArray, course: Course) -> Fall:
 
 
 def summarise(
-    replay: Replay, paths: Paths, attribution: Attribution, rivals: Mapping[str, FloatArray | Unavailable], plans: int
+    replay: Replay,
+    paths: Paths,
+    attribution: Attribution,
+    rivals: Mapping[str, FloatArray | Unavailable],
+    plans: int,
+    posted: Mapping[str, Decimal],
 ) -> Summary:
     """Work the summary out.
 
@@ -208,6 +217,7 @@ def summarise(
         attribution: Where the change came from.
         rivals: Values of other ways through the same moments by name, or why there are none.
         plans: How many plans were in force.
+        posted: Cash posted at the start, by name; none where a name is missing.
     """
     course = replay.course
     known = {name: values for name, values in rivals.items() if not isinstance(values, Unavailable)}
@@ -227,7 +237,10 @@ def summarise(
         step=course.step,
         judged_by=course.step * (days.step if daily else 1),
         plans=plans,
-        outcomes=tuple(_outcome(name, values, course, judged.get(name)) for name, values in ways.items()),
+        outcomes=tuple(
+            _outcome(name, values, float(paths.unhedged[0]), course, posted.get(name, Decimal(0)), judged.get(name))
+            for name, values in ways.items()
+        ),
         missing={name: why.reason for name, why in rivals.items() if isinstance(why, Unavailable)},
         attribution=attribution,
         worst_days=worst_days(paths, course),
@@ -237,14 +250,17 @@ def summarise(
     )
 
 
-def _outcome(name: str, values: FloatArray, course: Course, found: MaybeEffect | None) -> Outcome:
+def _outcome(
+    name: str, values: FloatArray, first: float, course: Course, posted: Decimal, found: MaybeEffect | None
+) -> Outcome:
     daily = np.diff(values[every_day(course)])
     return Outcome(
         name=name,
-        first=float(values[0]),
+        first=first,
         last=float(values[-1]),
         fall=fall_of(values, course),
         worst_day=float(daily.min()) if len(daily) else float("nan"),
+        posted=posted,
         effect=found if found is not None else Unavailable("it is the yardstick"),
     )
 

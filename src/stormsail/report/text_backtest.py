@@ -13,6 +13,7 @@ from stormsail.lab.effect import Effect, Reduction
 from stormsail.lab.replay import Happening
 from stormsail.lab.result import Attribution
 from stormsail.lab.summary import HEDGED, NAIVE, SOLD, UNHEDGED, Funding, Outcome, Summary
+from stormsail.plan.types import HedgePlan
 from stormsail.report.format import (
     amount_rows,
     amounts,
@@ -101,10 +102,19 @@ def brief(test: Backtest) -> tuple[str, ...]:
     asked = f"{percent(test.tolerance.coverage, 0)} of the coins were to be protected, {how}."
     held = (
         f"Coins worth {money(plain.first, currency)} {_became(plain, currency)} by doing nothing; with the hedge "
-        f"they {_became(hedged, currency)}, cost and funding counted. The deepest fall was "
+        f"they {_became(hedged, currency)}{_counted(made.funding)}. The deepest fall was "
         f"{percent(plain.fall.depth)} without it and {percent(hedged.fall.depth)} with it."
     )
     return asked, held, *_rivals(made, hedged, currency), *_losses(made)
+
+
+def _counted(funding: Sequence[Funding]) -> str:
+    """What is in the figure."""
+    if not funding or all(row.known for row in funding):
+        return ", cost and funding counted"
+    if any(row.known for row in funding):
+        return ", cost counted, and funding where it is known"
+    return ", cost counted; funding is unavailable and not in it"
 
 
 def _became(row: Outcome, currency: str) -> str:
@@ -162,23 +172,26 @@ def outcomes_section(made: Summary, currency: str) -> Section:
             Column("from", number=False, drop=4),
             Column("to", number=False, drop=3),
             Column("Worst\nday", currency, drop=1),
+            Column("Cash posted\nat the start", currency, drop=5),
         ),
         (
             f"Values of the coins and of what the hedge made of them; cash brought in for the hedge is left out. "
             f"{NAIVE}: every coin by its own perpetual, as much collateral for each unit of short as the plan, by the "
-            f"same policy. {SOLD}: the covered share sold at the start for cash, after fee and slippage.",
+            f"same policy, and no regard to how much a venue may be trusted with. {SOLD}: the covered share sold at "
+            f"the start for cash, after fee and slippage.",
         ),
     )
     values = amount_rows([(row.first, row.last) for row in made.outcomes])
     changes = amount_rows([(row.change, row.worst_day) for row in made.outcomes], sign=True)
-    for row, (first, last), (change, worst) in zip(made.outcomes, values, changes, strict=True):
+    cash = amounts([row.posted for row in made.outcomes])
+    for row, (first, last), (change, worst), posted in zip(made.outcomes, values, changes, cash, strict=True):
         build.add(
             row.name, first, last, change, signed_points(row.change / row.first), points(-row.fall.depth),
-            f"{row.fall.peak:%Y-%m-%d}", f"{row.fall.trough:%Y-%m-%d}", worst, strong=row.name == HEDGED,
+            f"{row.fall.peak:%Y-%m-%d}", f"{row.fall.trough:%Y-%m-%d}", worst, posted, strong=row.name == HEDGED,
         )  # fmt: skip
     for name, why in made.missing.items():
         gap = build.gap(why)
-        build.add(name, gap, gap, gap, gap, gap, "", "", gap)
+        build.add(name, gap, gap, gap, gap, gap, "", "", gap, gap)
     return Section("outcomes", "Four ways side by side", (), (build.table(),))
 
 
@@ -354,9 +367,16 @@ def plans_section(test: Backtest, currency: str) -> Section:
     for plan, (coins, short, cash) in zip(test.plans, amount_rows(rows), strict=True):
         he = plan.effectiveness
         promised = build.gap(he.reason) if isinstance(he, Unavailable) else build.number(he.value, points)
-        build.add(f"{plan.as_of:%Y-%m-%d %H:%M}", coins, short, str(len(plan.orders)), cash, promised)
+        build.add(
+            f"{plan.as_of:%Y-%m-%d %H:%M}", coins, short, str(len(plan.orders)), cash, promised, note=_bound(plan)
+        )
     lead = "Each was made with what was known then, and held until the next."
     return Section("plans", "The plans", (lead,), (build.table(),))
+
+
+def _bound(plan: HedgePlan) -> str:
+    """What held a plan back."""
+    return f"held back by {'; '.join(map(clean, plan.binding))}" if plan.binding else ""
 
 
 def events_section(log: Sequence[Happening]) -> Section:
