@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from stormsail.core import YEAR, Estimate, InputError, Unavailable
+from stormsail.market.beside import years_left
 from stormsail.market.panel import FloatArray, Panel
 
 HORIZONS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
@@ -147,9 +148,8 @@ def convergence(
     if len(prices.names) != 2:
         raise InputError(f"{len(prices.names)} columns", cure="give the contract and spot", where="prices")
     basis = prices.values[:, 0] / prices.values[:, 1] - 1.0
-    left = None
-    if expiry is not None:
-        left = (np.datetime64(expiry.replace(tzinfo=None), "us") - prices.times) / np.timedelta64(1, "us") / _year_us()
+    left = years_left(prices, expiry)
+    if left is not None:
         basis = np.where(left > 0, basis, np.nan)
     rows = np.flatnonzero(np.isfinite(basis))
     if not len(rows):
@@ -176,10 +176,6 @@ def convergence(
         half_life=_half_life(fit, prices.step),
         horizons=tuple(_over(basis, left, horizon, prices.step, fit) for horizon in horizons),
     )
-
-
-def _year_us() -> float:
-    return YEAR / timedelta(microseconds=1)
 
 
 def _sd(residuals: FloatArray, window: str) -> Estimate | Unavailable:

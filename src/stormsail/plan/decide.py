@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -16,6 +17,7 @@ from stormsail.margin.types import MarginMode
 from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.accounts import fans, venue_margins
+from stormsail.plan.basis_risk import basis_failure, book_basis
 from stormsail.plan.coin_failures import CoinStake
 from stormsail.plan.cost import total_cost
 from stormsail.plan.coverage import coverage_rows, split_cover
@@ -74,7 +76,18 @@ def make_plan(
     margins, found_margins = venue_margins(desk, book, mode, day)
     tell("cost and failures")
     direct, proxy = split_cover(desk.wanted, desk.short(book.worth), desk.beta)
-    cost = total_cost(costs_of(desk, book, view.as_of))
+    basis = book_basis(
+        view,
+        known.lookup,
+        desk,
+        book.worth,
+        proxy=proxy,
+        stand_in=np.maximum(desk.short(book.worth) - direct, 0.0),
+        contests=known.contests,
+        cash=to_float(plus(m.cash for m in margins)),
+        bars_per_day=known.returns.bars_per_day,
+    )
+    cost = replace(total_cost(costs_of(desk, book, view.as_of)), basis_risk=basis)
     with_contract = frozenset(t.contract.base for t in desk.terms)
     priced_by = {a.asset: a.priced_by for a in known.exposure.assets}
     planned, naive = planned_effectiveness(view, desk, known.returns, book.worth, priced_by, _winner(known))
@@ -102,7 +115,7 @@ def make_plan(
         margins=margins,
         cost=cost,
         insurance=_insured(known, desk, book, margins, cost, direct + proxy),
-        failures=_failures(known, desk, book, margins, direct, proxy),
+        failures=_failures(known, desk, book, margins, direct, proxy, also=basis_failure(basis)),
         coverage=coverage_rows(
             [a.asset for a in known.exposure.assets if not a.is_cash and a.asset in desk.coins],
             desk.coins,
@@ -201,6 +214,7 @@ def _failures(
     margins: tuple[VenueMargin, ...],
     direct: FloatArray,
     proxy: FloatArray,
+    also: tuple[FailureMode, ...],
 ) -> tuple[FailureMode, ...]:
     assets = known.exposure.assets
     locked = per_coin(
@@ -231,6 +245,7 @@ def _failures(
         funding_at_cap=_at_cap(desk.terms, book.worth, desk.tolerance.horizon),
         horizon=desk.tolerance.horizon,
         chance=desk.tolerance.liquidation_chance,
+        also=also,
     )
 
 

@@ -96,6 +96,7 @@ def failure_modes(
     funding_at_cap: float | Unavailable,
     horizon: timedelta,
     chance: float,
+    also: Sequence[FailureMode] = (),
 ) -> tuple[FailureMode, ...]:
     """Every failure that applies to this book, the dearest first (those without a figure last).
 
@@ -106,8 +107,9 @@ def failure_modes(
         funding_at_cap: Cost of funding at its cap against the short for the whole horizon.
         horizon: The plan's horizon.
         chance: Chance of a liquidation that the collateral was sized for.
+        also: Failures told elsewhere, to be listed among these.
     """
-    modes: list[FailureMode] = []
+    modes: list[FailureMode] = [*also]
     if storm.uncovered.sum() > 0:
         modes.append(_gap(storm))
     if storm.locked.sum() > 0:

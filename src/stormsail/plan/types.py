@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from stormsail.audit.tolerance import Tolerance
@@ -19,6 +20,7 @@ SCHEMA_VERSION = 2
 """2: accounts whose collateral is coins (``coins``), beside those of cash."""
 
 MaybeFigure = float | Unavailable
+NOT_WORKED_OUT = Unavailable("not worked out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,73 @@ def weakest(positions: Sequence[PositionMargin]) -> PositionMargin:
 
 
 @dataclass(frozen=True, slots=True)
+class BasisRisk:
+    """What is left of the hedge's variance over a horizon, in the square of quote currency; its parts add up.
+
+    Attributes:
+        horizon: Over which the variances are stated.
+        basis: The shorts moving against the coins they are about, beyond what was known.
+        beta: Error of the proxies' ratio: ``sum (value * standard error)^2 Var(F)``.
+        idiosyncratic: What coins protected by proxies do that the proxies do not.
+        stablecoin: The contracts' currency moving against the dollar.
+    """
+
+    horizon: timedelta
+    basis: MaybeFigure
+    beta: MaybeFigure
+    idiosyncratic: MaybeFigure
+    stablecoin: MaybeFigure
+
+    PARTS = ("basis", "beta", "idiosyncratic", "stablecoin")
+
+    @property
+    def known(self) -> Mapping[str, float]:
+        """The parts that are known, in order."""
+        found = {name: getattr(self, name) for name in self.PARTS}
+        return {name: part for name, part in found.items() if not isinstance(part, Unavailable)}
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The parts that are not, with the reason."""
+        found = {name: getattr(self, name) for name in self.PARTS}
+        return {name: part.reason for name, part in found.items() if isinstance(part, Unavailable)}
+
+    @property
+    def variance(self) -> float:
+        """Sum of the known parts."""
+        return math.fsum(self.known.values())
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Share of each known part in their sum; they add up to 1, and there are none where nothing varies."""
+        whole = self.variance
+        return {name: part / whole for name, part in self.known.items()} if whole > 0 else {}
+
+
+@dataclass(frozen=True, slots=True)
+class BookBasis:
+    """The basis of the shorts together, in quote currency; received is positive.
+
+    Attributes:
+        locked: What dated shorts receive by their ends, whatever happens before, for a price above spot; 0 without any.
+        sd: Standard deviation of a week's residual, which is what the basis does beyond the known.
+        worst: Residual of the worst 1 % of weeks, never positive.
+        weeks: Overlapping weeks that were measured; 0 where a week follows from shorter spans.
+        unmeasured: Value short whose coin has no price apart from the contract's.
+        method: How the week was told.
+        risk: Where what is left of the variance comes from.
+    """
+
+    locked: MaybeFigure
+    sd: MaybeFigure
+    worst: MaybeFigure
+    weeks: int
+    unmeasured: float
+    method: str
+    risk: BasisRisk
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What the hedge costs over the horizon, in quote currency; received is positive, paid is negative.
 
@@ -167,6 +236,7 @@ class Cost:
         by_contract: Contract id to (funding, basis, fees, slippage).
         notes: What rests on an assumption or is unavailable.
         left_out: What the totals do without, because it is unavailable: ``slippage of 3 of 12 contracts``.
+        basis_risk: What the basis locks, and what it may cost on the way; it is not part of the totals.
     """
 
     funding: MaybeFigure
@@ -179,6 +249,7 @@ class Cost:
     by_contract: Mapping[str, tuple[MaybeFigure, MaybeFigure, float, MaybeFigure]]
     notes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    basis_risk: BookBasis | Unavailable = NOT_WORKED_OUT
 
 
 @dataclass(frozen=True, slots=True)
