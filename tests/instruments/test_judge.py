@@ -28,7 +28,7 @@ def contract(base: str, venue: str = "binance", payoff: Payoff = Payoff.LINEAR) 
 
 def offer(c: Contract, volume: float | Unavailable = 1e6, free: float = 1e6, carry: float = 0.01) -> Offer:
     expected = CarryForecast(carry, carry - 0.02, carry + 0.02, MONTH, "test", 100)
-    return Offer(c, volume, expected, free, Unavailable("no order book"))
+    return Offer(c, volume, expected, carry, free, Unavailable("no order book"))
 
 
 A, B = contract("AAA"), contract("BBB")
@@ -63,10 +63,11 @@ def test_carry_of_legs_is_weighed_and_unavailable_if_one_is() -> None:
     assert isinstance(mixed, CarryForecast)
     assert (mixed.expected, mixed.low) == (pytest.approx(0.01), pytest.approx(-0.01))
     none: MaybeCarry = Unavailable("no rule")
-    held[A.id] = Offer(A, 1e6, none, 1e6, Unavailable("no order book"))
+    held[A.id] = Offer(A, 1e6, none, -0.02, 1e6, Unavailable("no order book"))
     assert isinstance(carry_of(PAIR, held), Unavailable)
-    found = judge(PAIR, Need("X", 100.0, 0.4, 0.05), Fit(GOOD, 1.0), held, Tolerance())
-    assert "carry unavailable" in found.reason
+    found = judge(PAIR, Need("X", 100.0, 0.4, 0.05), Fit(GOOD, 2.0), held, Tolerance())
+    assert "carry unavailable and counted as -1.00%" in found.reason
+    assert found.score == pytest.approx(found.risk_removed - 2.0 * 0.25 * 0.02 - found.cost)
 
 
 def test_what_cannot_be_ordered_or_measured_is_not_usable() -> None:

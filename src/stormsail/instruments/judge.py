@@ -82,7 +82,7 @@ def judge(
     removed = (
         fit.reach * need.shortfall * (1.0 - math.sqrt(max(0.0, 1.0 - believed))) if math.isfinite(believed) else 0.0
     )
-    expected = carry.expected if isinstance(carry, CarryForecast) else 0.0
+    expected = fit.ratio * sum(leg.weight * offers[leg.contract.id].counted for leg in candidate.legs)
     smallest = _smallest(candidate)
     measured = isinstance(fit.effectiveness, Effectiveness)
     refusal = _refusal(candidate, believed, room, smallest, coins)
@@ -93,7 +93,7 @@ def judge(
         f"ratio {fit.ratio:.2f}" if candidate.route not in OWN else "",
         "" if measured and fit.remark else _effect_words(fit.effectiveness, candidate),
         _room_words(capacity, venue_cap, coins, share),
-        f"carry unavailable and counted as none ({carry.reason})" if isinstance(carry, Unavailable) else "",
+        f"carry unavailable and counted as {expected:+.2%} ({carry.reason})" if isinstance(carry, Unavailable) else "",
         "slippage unavailable and left out of the cost" if unpriced else "",
         fit.remark,
     ]

@@ -14,6 +14,7 @@ from stormsail.core.symbol import MAJORS
 from stormsail.forecast.types import MaybeCarry
 from stormsail.instruments.backing import backing_of, is_inverse
 from stormsail.instruments.carry import carries, funding_caps
+from stormsail.instruments.counted import counted_carry
 from stormsail.instruments.diligence import score
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
@@ -39,6 +40,8 @@ class Offer:
         contract: Which.
         volume: Median daily quote volume over 30 days.
         carry: Forecast carry of a short over the horizon, as a fraction of notional.
+        counted: The carry a score counts with: expected, or a stand-in where it is unavailable, which is never income
+            (see :func:`stormsail.instruments.counted.counted_carry`).
         room: Notional that the venue's cap leaves room for, in quote currency.
         book: Its last order book, if fresh.
         coins: Notional that the unlocked coins held can back, in quote currency; ``inf`` where cash is the collateral.
@@ -47,6 +50,7 @@ class Offer:
     contract: Contract
     volume: float | Unavailable
     carry: MaybeCarry
+    counted: float
     room: float
     book: pl.DataFrame | Unavailable
     coins: float = math.inf
@@ -86,6 +90,7 @@ def offers_of(
     day = day_of(view.as_of)
     caps = {venue: score(venues[venue], day).cap for venue in sorted({c.venue for c in contracts})}
     carry = carries(view, lookup, contracts, venues, spot, last, horizon)
+    counted, _ = counted_carry([(c, carry[c.id]) for c in contracts])
     read = books(view, lookup, contracts)
     inverse = [c for c in contracts if is_inverse(c)]
     drained = funding_caps(view, lookup, inverse, venues)
@@ -97,11 +102,12 @@ def offers_of(
             c,
             volumes[c.id],
             carry[c.id],
+            counts,
             room(c, caps[c.venue], value),
             read[c.id],
             coins.get(c.id, math.inf),
         )
-        for c in contracts
+        for c, counts in zip(contracts, counted.tolist(), strict=True)
     }
 
 

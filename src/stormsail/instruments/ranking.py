@@ -66,6 +66,9 @@ def shortlist(
         room         = min(volume_share * median daily volume, what the venue's cap leaves, what unlocked coins back)
         cost         = ratio * 2 * (taker fee + slippage)
 
+    Where the carry of a contract is unavailable, the score counts a stand-in that is never income, as the programme
+    does (:func:`stormsail.instruments.counted.counted_carry`).
+
     Contracts on the coin itself with enough room come first, whatever the score of a proxy; candidates that may not be
     used come last. Where a coin is priced by its own perpetual, the effectiveness of that contract cannot be measured:
     it is unavailable, and the documented prior (0.998) takes its place in the score. Inverse contracts are usable

@@ -15,10 +15,10 @@ from stormsail.audit import Tolerance
 from stormsail.core import Contract, Finding, Tenor, Trouble, Unavailable, to_float
 from stormsail.core.symbol import MAJORS
 from stormsail.instruments.backing import STEP, Backing, backing_of, is_inverse
+from stormsail.instruments.counted import counted_carry
 from stormsail.instruments.offers import round_trip
 from stormsail.instruments.types import Route
 from stormsail.instruments.universe import day_of
-from stormsail.plan.counted import counted_carry
 from stormsail.plan.problem import FactorCovariance, FloatArray, Problem, build_limits
 from stormsail.plan.survey import Survey
 from stormsail.plan.tails import falls
