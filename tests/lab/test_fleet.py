@@ -260,6 +260,7 @@ def test_judged_by_the_plans_own_objective_on_real_data(real_data: Path) -> None
     from stormsail.margin.types import MarginMode
     from stormsail.plan.prepare import prepare
     from stormsail.plan.settle import settle
+    from stormsail.plan.survey import survey
 
     bench = Workbench.open(real_data, "2025-08-30")
     held = {"SOL": 100.0, "LINK": 600.0, "XRP": 4000.0, "ADA": 9000.0, "DOT": 1500.0}
@@ -269,7 +270,7 @@ def test_judged_by_the_plans_own_objective_on_real_data(real_data: Path) -> None
         made = build_deck(bench.view, wish, venues=bench.venues, coins=tuple(held))
         plans = plan_shard(made, FleetShard(*row, np.full(1, np.nan), np.full(1, -1), {}))
         portfolio = Portfolio(tuple(Holding(c, Decimal(str(q))) for c, q in held.items()))
-        known = prepare(portfolio, bench.view, wish, venues=bench.venues)
+        known = prepare(survey(portfolio, bench.view, wish, venues=bench.venues))
         book = settle(known.desk, known.keeper, MarginMode.CROSS)
         mine = {name: notional / 1e8 for name, (_, notional, _) in orders(plans)["p"].items()}
         h = np.array([mine.get(t.contract.id, 0.0) for t in known.desk.terms])

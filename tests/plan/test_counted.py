@@ -14,10 +14,11 @@ from stormsail.adapters.files.venue_files import load_venues
 from stormsail.audit import Tolerance
 from stormsail.core import Contract, Tenor, Trouble, Unavailable
 from stormsail.forecast.types import CarryForecast, MaybeCarry
+from stormsail.instruments.counted import counted_carry
 from stormsail.market.schema import Kind
 from stormsail.plan import make_plan
-from stormsail.plan.counted import counted_carry
 from stormsail.plan.prepare import prepare
+from stormsail.plan.survey import survey
 from tests.support import MemorySource
 
 from .market import AS_OF, portfolio, source
@@ -82,7 +83,7 @@ def test_in_a_plan_it_reaches_the_programme_and_the_reader() -> None:
     silent = {"binance": replace(record, rules={k: v for k, v in record.rules.items() if k != "funding"})}
     view = MemorySource(paid).view(AS_OF)
     held, wish = portfolio(data), Tolerance(coverage=0.25, budget=Decimal(100_000))
-    made = prepare(held, view, wish, venues=silent)
+    made = prepare(survey(held, view, wish, venues=silent))
     at = [t.contract.base for t in made.desk.terms].index("AAA")
     known = [t.carry.expected for t in made.desk.terms if isinstance(t.carry, CarryForecast)]
     assert len(known) == len(made.desk.terms) - 1 and np.median(known) < 0

@@ -13,6 +13,7 @@ from stormsail.margin.floor import rise_class
 from stormsail.margin.moves import Moves
 from stormsail.plan.collateral import simulated
 from stormsail.plan.prepare import prepare
+from stormsail.plan.survey import survey
 from tests.plan.market import AS_OF, portfolio, source
 
 
@@ -31,7 +32,7 @@ def followed_by_a_month(moves: Moves) -> Moves:
 
 def test_the_check_asks_what_the_plan_asks() -> None:
     data = source()
-    made = prepare(portfolio(data), data.view(AS_OF), Tolerance(), venues=load_venues())
+    made = prepare(survey(portfolio(data), data.view(AS_OF), Tolerance(), venues=load_venues()))
     asked = 0
     for terms in made.desk.terms:
         if terms.contract.tenor is not Tenor.PERPETUAL:

@@ -28,6 +28,7 @@ from stormsail.plan.problem import Limit
 from stormsail.plan.replan import Replanner
 from stormsail.plan.settle import settle
 from stormsail.plan.solver import solve
+from stormsail.plan.survey import survey
 from stormsail.report.html import plan_html
 from stormsail.report.text_margin import collateral_section
 from stormsail.report.text_plan import brief
@@ -58,7 +59,7 @@ def plan(wish: Tolerance = LITTLE, locked: tuple[str, ...] = (), paid: float = 0
 @cache
 def prepared(wish: Tolerance = LITTLE, inverse: bool = True) -> Prepared:
     data = market() if inverse else source()
-    return prepare(held(), data.view(AS_OF), wish, venues=load_venues())
+    return prepare(survey(held(), data.view(AS_OF), wish, venues=load_venues()))
 
 
 def inverse_orders(made: HedgePlan) -> list[Contract]:

@@ -21,6 +21,7 @@ from stormsail.plan.problem import FloatArray, Limit
 from stormsail.plan.replan import Replanned, Replanner
 from stormsail.plan.settle import settle
 from stormsail.plan.solver import solve
+from stormsail.plan.survey import survey
 
 from .market import AS_OF, portfolio, source
 
@@ -37,7 +38,7 @@ MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 @cache
 def prepared(wish: str, without: tuple[str, ...] = ("CCC",)) -> Prepared:
     data = source(without=without)
-    return prepare(portfolio(data), data.view(AS_OF), WISHES[wish], venues=load_venues())
+    return prepare(survey(portfolio(data), data.view(AS_OF), WISHES[wish], venues=load_venues()))
 
 
 @cache

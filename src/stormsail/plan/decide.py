@@ -14,7 +14,6 @@ from stormsail.core import Finding, Portfolio, Tenor, Trouble, plus, to_float
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.margin.types import MarginMode
-from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.accounts import fans, venue_margins
 from stormsail.plan.basis_risk import basis_failure, book_basis
@@ -32,7 +31,7 @@ from stormsail.plan.origins import origins
 from stormsail.plan.prepare import prepare
 from stormsail.plan.problem import FloatArray
 from stormsail.plan.settle import Settled, settle
-from stormsail.plan.survey import Progress, Survey
+from stormsail.plan.survey import Progress, Survey, survey
 from stormsail.plan.tails import per_coin
 from stormsail.plan.tenor import ends_within, roll_findings
 from stormsail.plan.terms import Terms
@@ -68,9 +67,10 @@ def make_plan(
         StormsailError: As the rooms below raise them.
     """
     tell = progress or (lambda step: None)
-    view = read_once(view)
-    made = prepare(portfolio, view, tolerance, venues=venues, progress=progress)
-    known, desk, day = made.known, made.desk, day_of(view.as_of)
+    known = survey(portfolio, view, tolerance, venues=venues, progress=progress)
+    tell("contracts")
+    made = prepare(known)
+    view, desk, day = known.view, made.desk, day_of(known.view.as_of)
     tell("collateral and programme")
     book = settle(desk, made.keeper, mode, _previous(previous, desk))
     margins, found_margins = venue_margins(desk, book, mode, day)

@@ -273,7 +273,7 @@ def _backed(survey: Survey) -> tuple[Contract, ...]:
     return tuple(c for c in fit if c.id not in refused)
 
 
-def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tuple[Desk, tuple[Finding, ...]]:
+def lay_out(survey: Survey, terms: Sequence[Terms]) -> tuple[Desk, tuple[Finding, ...]]:
     """Put the contracts on the table.
 
     Contracts on the coins themselves come first: none is shorted beyond what was wanted of its coin, except those of
@@ -282,15 +282,14 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
 
     Args:
         survey: What is known.
-        tolerance: What is wanted.
         terms: Of the contracts in play.
     """
-    coins, held = survey.coins, survey.held
+    tolerance, coins, held = survey.tolerance, survey.coins, survey.held
     beta = np.maximum(survey.model.market_beta, 0.0)
     wanted = tolerance.coverage * held
     fall, market_fall = falls(held, survey.tail, tolerance.survive)
     at = tuple(coins.index(t.contract.base) for t in terms)
-    reach, findings = _reach(survey, terms, tolerance, at)
+    reach, findings = _reach(survey, terms, at)
     carry, unknown = counted_carry([(t.contract, t.carry) for t in terms])
     capacity = reach.capacity(wanted)
     total = float(wanted.sum())
@@ -334,13 +333,11 @@ def lay_out(survey: Survey, tolerance: Tolerance, terms: Sequence[Terms]) -> tup
     ), (*findings, *merged(unknown))
 
 
-def _reach(
-    survey: Survey, terms: Sequence[Terms], tolerance: Tolerance, at: Sequence[int]
-) -> tuple[Reach, tuple[Finding, ...]]:
+def _reach(survey: Survey, terms: Sequence[Terms], at: Sequence[int]) -> tuple[Reach, tuple[Finding, ...]]:
     """What bounds each short, and which volumes are unavailable."""
     volume, findings = np.full(len(terms), np.nan), []
     for i, t in enumerate(terms):
-        found = t.capacity(tolerance.volume_share)
+        found = t.capacity(survey.tolerance.volume_share)
         if isinstance(found, Unavailable):
             cure = "it is used for its own coin only, up to what is wanted"
             findings.append(Finding(Trouble.UNAVAILABLE, f"capacity {t.contract.id}", found.reason, cure))

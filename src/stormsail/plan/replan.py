@@ -31,6 +31,7 @@ from stormsail.plan.problem import FloatArray, Limit, Limits, Problem
 from stormsail.plan.rounding import IntArray, Pull, smallest_useful, whole_lots
 from stormsail.plan.settle import Settled, settle
 from stormsail.plan.solver import Programme
+from stormsail.plan.survey import survey
 
 _ROUNDS = 4
 _MONEY = 1e-6
@@ -193,7 +194,7 @@ class Replanner:
             InfeasibleError: If limits contradict each other.
             StormsailError: As the rooms below raise them.
         """
-        made = prepare(portfolio, view, tolerance, venues=venues)
+        made = prepare(survey(portfolio, view, tolerance, venues=venues))
         return cls(made.desk, settle(made.desk, made.keeper, mode), mode)
 
     def at(self, factors: FloatArray) -> Replanned:

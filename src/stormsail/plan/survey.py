@@ -10,6 +10,7 @@ import numpy as np
 from stormsail.audit import Tolerance, audit, check_tolerance
 from stormsail.audit.types import ExposureReport
 from stormsail.core import Contract, Finding, Portfolio, ToleranceError, suggest
+from stormsail.core.symbol import MAJORS
 from stormsail.instruments.diligence import score
 from stormsail.instruments.ranking import shortlist
 from stormsail.instruments.types import Route, Shortlist, VenueRecord, VenueScore
@@ -34,6 +35,8 @@ class Survey:
 
     Attributes:
         view: The market at the moment of the decision.
+        tolerance: What is wanted, and with what means.
+        venues: Due-diligence records by venue key.
         lookup: Its index.
         exposure: The audit.
         contracts: Contracts that may be used.
@@ -48,6 +51,8 @@ class Survey:
     """
 
     view: MarketView
+    tolerance: Tolerance
+    venues: Mapping[str, VenueRecord]
     lookup: Lookup
     exposure: ExposureReport
     contracts: tuple[Contract, ...]
@@ -78,9 +83,9 @@ def survey(
 
     Args:
         portfolio: What is held.
-        view: The market.
-        tolerance: What is wanted.
-        venues: Venue records by key.
+        view: The market as known at the moment of the decision.
+        tolerance: What is wanted, and with what means.
+        venues: Due-diligence records by venue key.
         progress: Told the name of each step.
 
     Raises:
@@ -115,6 +120,8 @@ def survey(
     )
     return Survey(
         view=view,
+        tolerance=tolerance,
+        venues=venues,
         lookup=lookup,
         exposure=exposure,
         contracts=known.contracts,
@@ -149,7 +156,7 @@ def _coins(exposure: ExposureReport, ranked: Shortlist) -> tuple[str, ...]:
         if row.candidate.route is Route.BASKET
         for leg in row.candidate.legs
     }
-    return tuple(sorted(held | legs | {"BTC", "ETH"}))
+    return tuple(sorted(held | legs | {*MAJORS}))
 
 
 def _contests(returns: CoinReturns, held: FloatArray) -> tuple[Contest, ...]:
@@ -158,16 +165,16 @@ def _contests(returns: CoinReturns, held: FloatArray) -> tuple[Contest, ...]:
     BTC and ETH are hedged by their own contracts at ratio 1, so they are not part of what is estimated.
     """
     coins = returns.coins
-    alts = np.array([c not in {"BTC", "ETH"} for c in coins], dtype=bool) & (held > 0)
+    alts = np.array([c not in MAJORS for c in coins], dtype=bool) & (held > 0)
     weight = np.where(alts, held, 0.0) if alts.any() else held
     if weight.sum() <= 0 or "ETH" not in coins:
         return ()
     y = book_return(returns.values, weight / weight.sum())
     target = WHOLE if not held[~alts].any() or not alts.any() else f"{WHOLE} without BTC and ETH"
-    columns = {name: returns.column(name) for name in ("BTC", "ETH")}
+    columns = {name: returns.column(name) for name in MAJORS}
     least = 60 if returns.bars_per_day == 1 else 240
     tables = []
-    for names in (("BTC", "ETH"), ("BTC",), ("ETH",)):
+    for names in (MAJORS, ("BTC",), ("ETH",)):
         x = np.column_stack([columns[n] for n in names])
         tables.append(contest(target, y, names, x, returns.panel.times, min_train=least))
     return tuple(tables)
