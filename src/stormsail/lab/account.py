@@ -14,15 +14,28 @@ from math import floor, log10
 
 import numpy as np
 
-from stormsail.core import STABLECOINS, Contract, InputError, Payoff, from_float, to_float
+from stormsail.core import (
+    STABLECOINS,
+    Contract,
+    Finding,
+    InputError,
+    Payoff,
+    Trouble,
+    Unavailable,
+    from_float,
+    to_float,
+)
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.lab._kernels import MISSING, RATE, Floats, State, Tape, Terms
 from stormsail.lab.course import Course, settlement_currency
+from stormsail.margin.haircuts import haircuts
 from stormsail.margin.types import TierTable
 
 MONEY_DIGITS, COIN_DIGITS = 6, 8
 _LARGEST = 4 * 10**18
-_PRICE_DIGITS = 9
+_PRICE_DIGITS = 10
+_MORE_LOTS, _HIGHER = 4, 100.0
+"""Numbers are made to fit for so many times the largest position named, and for prices that rise so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,7 @@ class Leg:
         counts_fee: Whether the closing fee is part of maintenance.
         at_entry: Whether maintenance is counted on the value at entry.
         most: Most units it will ever hold, for the check that numbers fit; ten times the first target is a good guess.
+        settle: Currency a quanto contract pays in; else the contract says it.
     """
 
     contract: Contract
@@ -44,6 +58,12 @@ class Leg:
     counts_fee: bool = False
     at_entry: bool = False
     most: Decimal = Decimal(0)
+    settle: str = ""
+
+    @property
+    def currency(self) -> str:
+        """What it pays in."""
+        return self.settle or settlement_currency(self.contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +75,8 @@ class MarginAccount:
         venue: Venue key.
         legs: Its contracts.
         deposit: Collateral at the start, by currency.
-        weight: Share of each currency that counts as collateral; 1 where it is not named.
+        weight: Share of each currency that counts as collateral, 1 where it is not named; left empty, an account that
+            is judged over several currencies takes its venue's haircuts of the course's first day.
         currency: The currency it is judged in if all is in one, else ``None``: judged in the currency of account.
         trigger: Balance over requirement below which it is liquidated: 1, or that of portfolio margin
             (:func:`stormsail.margin.pool.unified_levels`).
@@ -80,6 +101,7 @@ class Books:
         digits: Decimals of each contract's price.
         places: Decimals of each currency.
         tape, terms, state: For the walk.
+        findings: What was noticed on opening them.
     """
 
     accounts: tuple[MarginAccount, ...]
@@ -89,6 +111,7 @@ class Books:
     tape: Tape
     terms: Terms
     state: State
+    findings: tuple[Finding, ...] = ()
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -129,26 +152,83 @@ def open_books(course: Course, accounts: Sequence[MarginAccount]) -> Books:
     """Translate accounts and the course they will go through.
 
     Raises:
-        InputError: If a contract is not in the course, stands in it twice as often as needed, or a value would not fit.
+        InputError: If a contract is not in the course, its prices have holes or are not positive, a deposit is negative
+            or has no price, or a value would not fit.
     """
+    findings: list[Finding] = []
     legs = [leg for account in accounts for leg in account.legs]
     columns = _columns(course, legs)
+    for leg, column in zip(legs, columns, strict=True):
+        _check_prices(course, leg, column)
     currencies = {name: c for c, name in enumerate(course.currencies)}
+    _check_currencies(accounts, currencies)
     digits = tuple(_digits(course, leg, column) for leg, column in zip(legs, columns, strict=True))
     tape = _tape(course, columns, digits)
-    terms = _terms(course, accounts, legs, digits, currencies)
+    weight = np.array([_weights(course, account, findings) for account in accounts])
+    terms = _terms(course, accounts, legs, digits, weight.reshape(len(accounts), len(currencies)))
     cash = np.zeros((len(accounts), len(currencies)), dtype=np.int64)
     for a, account in enumerate(accounts):
         for currency, amount in account.deposit.items():
-            if currency not in currencies:
-                raise InputError(
-                    f"collateral in {currency} has no price in the course", cure="name it among the currencies",
-                    where=account.name,
-                )  # fmt: skip
             cash[a, currencies[currency]] = quanta(amount, currency)
     n, many = len(legs), len(accounts)
     state = State(np.zeros(n, np.int64), np.zeros(n, np.int64), cash, np.zeros(many, bool), np.full(many, -1, np.int64))
-    return Books(tuple(accounts), columns, digits, tuple(map(places_of, course.currencies)), tape, terms, state)
+    places = tuple(map(places_of, course.currencies))
+    return Books(tuple(accounts), columns, digits, places, tape, terms, state, tuple(findings))
+
+
+def _check_currencies(accounts: Sequence[MarginAccount], known: Mapping[str, int]) -> None:
+    for account in accounts:
+        named = {**dict.fromkeys([leg.currency for leg in account.legs], Decimal(0)), **account.deposit}
+        for currency, amount in named.items():
+            if currency not in known:
+                raise InputError(
+                    f"{currency} has no price in the course", cure="name it among the currencies recorded",
+                    where=account.name,
+                )  # fmt: skip
+            if amount < 0:
+                raise InputError(
+                    f"a deposit of {amount:f} {currency}", cure="an account begins with 0 or more", where=account.name
+                )
+        other = {leg.currency for leg in account.legs} - {account.currency}
+        if account.currency is not None and other:
+            raise InputError(
+                f"judged in {account.currency}, its contracts pay in {', '.join(sorted(other))}",
+                cure="leave currency out: the account is then judged over all of them", where=account.name,
+            )  # fmt: skip
+
+
+def _check_prices(course: Course, leg: Leg, column: int) -> None:
+    """From its listing to its end a contract has positive prices and marks, its extremes around them."""
+    columns = np.column_stack([getattr(course, name)[:, column] for name in ("last", "mark", "high", "low")])
+    listed = np.flatnonzero(np.isfinite(columns[:, 0]))
+    where = leg.contract.id
+    if not len(listed):
+        raise InputError("no price at any moment", cure="record a span in which it is traded", where=where)
+    bad = np.flatnonzero(~(np.isfinite(columns) & (columns > 0)).all(axis=1)[listed[0] :]) + listed[0]
+    if len(bad):
+        t = int(bad[0])
+        told = ", ".join(
+            f"{name} {value:g}" for name, value in zip(("last", "mark", "high", "low"), columns[t], strict=True)
+        )
+        raise InputError(
+            f"{told} at {str(course.times[t])[:16]}", cure="prices must be positive and without holes", where=where
+        )
+
+
+def _weights(course: Course, account: MarginAccount, findings: list[Finding]) -> list[float]:
+    """Share of each currency that counts."""
+    if account.weight or account.currency is not None:
+        return [float(account.weight.get(name, 1.0)) for name in course.currencies]
+    listed = haircuts(account.venue, course.moment(0).date())
+    if not isinstance(listed, Unavailable):
+        return [to_float(listed.rate(name)) for name in course.currencies]
+    findings.append(
+        Finding(
+            Trouble.UNAVAILABLE, f"haircuts {account.name}", listed.reason,
+            "stablecoins count in full, other coins not at all",
+        )
+    )  # fmt: skip
+    return [1.0 if name in STABLECOINS | {"USD"} else 0.0 for name in course.currencies]
 
 
 def _columns(course: Course, legs: Sequence[Leg]) -> tuple[int, ...]:
@@ -168,31 +248,36 @@ def _columns(course: Course, legs: Sequence[Leg]) -> tuple[int, ...]:
 
 def _unit(leg: Leg, digits: int) -> Fraction:
     """Smallest units per lot and tick (inverse: per lot, times ticks)."""
-    contract, places = leg.contract, places_of(settlement_currency(leg.contract))
+    contract, places = leg.contract, places_of(leg.currency)
     size: Fraction = Fraction(contract.size) * Fraction(contract.lot) * 10**places
     scale: int = 10**digits
     return size * scale if contract.payoff is Payoff.INVERSE else size / scale
 
 
 def _digits(course: Course, leg: Leg, column: int) -> int:
-    """Decimals for the price: nine digits at the highest price, fewer where a value would not fit otherwise."""
-    contract = leg.contract
-    prices = np.concatenate([course.high[:, column], course.last[:, column]])
-    known = prices[np.isfinite(prices)]
-    if not len(known) or not (known > 0).all():
-        raise InputError("prices must be positive and known at some moment", cure="check the data", where=contract.id)
-    top = float(known.max())
-    lots = int(max(leg.most, contract.lot * 10) / contract.lot) * 20
-    finest = _PRICE_DIGITS - 1 - floor(log10(top))
-    for digits in range(finest, finest - 4, -1):
-        unit = _unit(leg, digits)
-        ticks = 1 if contract.payoff is Payoff.INVERSE else int(top * 10.0**digits) + 1
-        if lots * ticks * unit.numerator < _LARGEST:
-            return digits
+    """Decimals for the price: ten digits of the first price known, fewer where a position would not fit otherwise.
+
+    Nothing later than the first price decides, so that what comes after changes nothing before it.
+    """
+    contract, known = leg.contract, course.last[:, column]
+    first, top = float(known[np.isfinite(known)][0]), float(np.nanmax(course.high[:, column]))
+    lots = int(max(leg.most, contract.lot * 10) / contract.lot) * _MORE_LOTS
+    finest = _PRICE_DIGITS - 1 - floor(log10(first))
+    for digits in range(finest, finest - 6, -1):
+        unit, inverse = _unit(leg, digits), contract.payoff is Payoff.INVERSE
+        if (not inverse or unit.denominator == 1) and _fits(lots, first * _HIGHER, digits, unit, inverse):
+            if _fits(lots, top, digits, unit, inverse):
+                return digits
+            break
     raise InputError(
-        f"a position of {leg.most:f} at {top:g} is too large to be counted exactly",
+        f"a position of {leg.most:f} at up to {top:g} is too large to be counted exactly",
         cure="split it over several accounts, or give a coarser lot", where=contract.id,
     )  # fmt: skip
+
+
+def _fits(lots: int, price: float, digits: int, unit: Fraction, inverse: bool) -> bool:
+    ticks = int(price * 10.0**digits) + 1
+    return max(lots * (1 if inverse else ticks) * unit.numerator, ticks * 1000) < _LARGEST
 
 
 def _tape(course: Course, columns: Sequence[int], digits: Sequence[int]) -> Tape:
@@ -226,11 +311,11 @@ def _tape(course: Course, columns: Sequence[int], digits: Sequence[int]) -> Tape
 
 
 def _terms(
-    course: Course, accounts: Sequence[MarginAccount], legs: Sequence[Leg], digits: Sequence[int],
-    currencies: Mapping[str, int],
-) -> Terms:  # fmt: skip
+    course: Course, accounts: Sequence[MarginAccount], legs: Sequence[Leg], digits: Sequence[int], weight: Floats
+) -> Terms:
     units = [_unit(leg, d) for leg, d in zip(legs, digits, strict=True)]
-    settle = [settlement_currency(leg.contract) for leg in legs]
+    settle = [leg.currency for leg in legs]
+    currencies = {name: c for c, name in enumerate(course.currencies)}
     deep = max((len(leg.table.tiers) for leg in legs if leg.table), default=1)
     cap, rate, taken = np.full((len(legs), deep), np.inf), np.zeros((len(legs), deep)), np.zeros((len(legs), deep))
     for i, leg in enumerate(legs):
@@ -243,10 +328,6 @@ def _terms(
     inverse = np.array([leg.contract.payoff is Payoff.INVERSE for leg in legs], dtype=bool)
     alone = np.array([currencies[a.currency] if a.currency else -1 for a in accounts], dtype=np.int64)
     first = np.cumsum([0, *(len(a.legs) for a in accounts)]).astype(np.int64)
-    weight = np.ones((len(accounts), len(currencies)))
-    for a, account in enumerate(accounts):
-        for currency, share in account.weight.items():
-            weight[a, currencies[currency]] = share
     at_entry = np.array([leg.at_entry for leg in legs], dtype=bool)
     charged = np.array([to_float(leg.fee) if leg.counts_fee else 0.0 for leg in legs])
     spans = [slice(first[a], first[a + 1]) for a in range(len(accounts))]
@@ -289,9 +370,9 @@ def _initial(leg: Leg) -> float:
 
 
 def _least(leg: Leg) -> int:
-    if leg.contract.payoff is Payoff.INVERSE:
+    if leg.contract.payoff is not Payoff.LINEAR:  # the minimum is named in quote currency
         return 0
-    return quanta(leg.contract.min_notional, settlement_currency(leg.contract))
+    return quanta(leg.contract.min_notional, leg.currency)
 
 
 def with_deposit(account: MarginAccount, currency: str, amount: Decimal) -> MarginAccount:

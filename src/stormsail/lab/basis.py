@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core.exact import MONEY_CONTEXT
-from stormsail.lab.ledger import FLOW, ITEM, STEP, TICKS, UNITS
+from stormsail.lab.ledger import FLOW, ITEM, POSITION_FLOWS, STEP, TICKS, UNITS
 from stormsail.lab.replay import Replay
-from stormsail.lab.result import POSITION_FLOWS, _Worth
+from stormsail.lab.result import _Worth
 
 PLACES = 18
 """Decimals of the parts: finer than any currency's smallest unit, and they add up to the last one."""

@@ -15,7 +15,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stormsail.core import STABLECOINS, Contract, Finding, InputError, Trouble, Unavailable, UnavailableError
+from stormsail.core import (
+    STABLECOINS,
+    Contract,
+    Finding,
+    InputError,
+    Payoff,
+    Trouble,
+    Unavailable,
+    UnavailableError,
+)
 from stormsail.market.load import load_bars
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import FloatArray
@@ -121,9 +130,14 @@ class Course:
 
 
 def settlement_currency(contract: Contract) -> str:
-    """What a contract pays in: its quote for linear contracts, the coin for inverse and quanto ones."""
-    from stormsail.core import Payoff
+    """What a contract pays in: its quote for a linear one, its coin for an inverse one.
 
+    Raises:
+        InputError: For a quanto contract, which does not name the third coin it pays in.
+    """
+    if contract.payoff is Payoff.QUANTO:
+        raise InputError("a quanto contract pays in a third coin", cure="name it as settle of its leg",
+                         where=contract.id)  # fmt: skip
     return contract.quote if contract.payoff is Payoff.LINEAR else contract.base
 
 
@@ -135,6 +149,7 @@ def record(
     start: datetime,
     step: timedelta | None = None,
     pegs: Mapping[str, str] | None = None,
+    currencies: Sequence[str] = (),
     account: str = "USD",
 ) -> Course:
     """Record what the market did from ``start`` to the view's moment.
@@ -151,6 +166,8 @@ def record(
         start: First moment.
         step: Grid step.
         pegs: Currency to the asset whose spot series prices it.
+        currencies: Currencies to price beside those the contracts settle in: other collateral, and what a quanto
+            contract pays in.
         account: Currency of account.
 
     Raises:
@@ -197,15 +214,16 @@ def record(
             Finding(Trouble.DEGRADED, contracts[j].id, where, f"slippage of {ASSUMED_SLIPPAGE:.2%} assumed there")
         )
     half[unknown], impact[~np.isfinite(impact)] = ASSUMED_SLIPPAGE, 0.0
-    currencies = tuple(sorted({settlement_currency(c) for c in contracts} | {"USDT"}))
+    paid = {settlement_currency(c) for c in contracts if c.payoff is not Payoff.QUANTO}
+    money = tuple(sorted(paid | set(currencies) | {"USDT"}))
     spot = (
         np.column_stack([_spot(coin, view, now, later, times, findings) for coin in coins])
         if coins
         else np.empty((len(times), 0))
     )
-    worth = np.column_stack([_worth(c, pegs or {}, view, now, later, times, findings) for c in currencies])
+    worth = np.column_stack([_worth(c, pegs or {}, view, now, later, times, findings) for c in money])
     return Course(
-        times=times, contracts=tuple(contracts), coins=tuple(coins), currencies=currencies,
+        times=times, contracts=tuple(contracts), coins=tuple(coins), currencies=money,
         last=last, mark=mark, high=high, low=low, rate=rate, settles=settles, tradable=tradable, ends=ends,
         half_spread=half, impact=impact, spot=spot, worth=worth,
         worst=np.minimum(worth, np.vstack([worth[:1], worth[:-1]])), account=account,

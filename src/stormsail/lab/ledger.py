@@ -46,6 +46,10 @@ class Flow(IntEnum):
     REFUSED = 14
 
 
+POSITION_FLOWS = (Flow.TRADE, Flow.DELIVERY, Flow.LIQUIDATION, Flow.ADL, Flow.LOSS)
+"""Flows whose rows with units change a position."""
+
+
 @dataclass(slots=True)
 class Ledger:
     """Rows in the order they happened; the compiled part writes into ``rows`` up to its end, then asks for more.

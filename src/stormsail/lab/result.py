@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core.exact import MONEY_CONTEXT
-from stormsail.lab.ledger import ACCOUNT, AMOUNT, CURRENCY, FLOW, ITEM, STEP, TICKS, UNITS, Flow
+from stormsail.lab.ledger import ACCOUNT, AMOUNT, CURRENCY, FLOW, ITEM, POSITION_FLOWS, STEP, TICKS, UNITS, Flow
 from stormsail.lab.replay import SPOT_PLACES, Replay
 from stormsail.market.panel import FloatArray
-
-POSITION_FLOWS = (Flow.TRADE, Flow.DELIVERY, Flow.LIQUIDATION, Flow.ADL, Flow.LOSS)
-"""Flows whose rows with units change a position."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +84,13 @@ def paths(replay: Replay) -> Paths:
             balance[:, a] = held[:, a, alone] + value[:, legs].sum(axis=1)
             requirement[:, a] = margin[:, legs].sum(axis=1)
         else:
-            worth = held[:, a] * course.worth
-            counted = np.minimum(worth, worth * books.terms.weight[a])
-            balance[:, a] = counted.sum(axis=1) + (value[:, legs] * rate[:, legs]).sum(axis=1)
+            net = held[:, a].copy()
+            for i in range(legs.start, legs.stop):
+                net[:, books.terms.currency[i]] += value[:, i]
+            worth = net * course.worth
+            balance[:, a] = np.minimum(worth, worth * books.terms.weight[a]).sum(axis=1)
             requirement[:, a] = (margin[:, legs] * rate[:, legs]).sum(axis=1)
+        requirement[:, a] *= books.terms.trigger[a]
     coins = _coins(replay)
     spot = (coins * course.spot).sum(axis=1)
     start = np.array([float(replay.holdings.get(name, Decimal(0))) for name in course.coins])
@@ -147,11 +147,13 @@ class Attribution:
         fees: Fees paid.
         slippage: What fills cost beyond the last price.
         transfers: Cost of moving collateral.
-        liquidation: What venues kept of liquidated accounts, less what insurance funds paid.
+        liquidation: What venues kept of liquidated accounts and what closing them slipped, less what insurance funds
+            paid.
         deleveraging: What forced buy-backs cost beyond the mark.
         lost: Written off with venues that are gone.
         currency: Gain on cash and open profit from the moves of their currencies.
-        tax: Tax, where a hook books it.
+        tax: Tax, where a rule books it.
+        interest: Interest paid on what was owed.
         change: Change of equity, worked out from what is held at the end, not from the parts.
     """
 
@@ -167,11 +169,12 @@ class Attribution:
     lost: Decimal
     currency: Decimal
     tax: Decimal
+    interest: Decimal
     change: Decimal
 
     PARTS = (
         "spot", "hedge", "basis", "funding", "fees", "slippage", "transfers", "liquidation", "deleveraging", "lost",
-        "currency", "tax",
+        "currency", "tax", "interest",
     )  # fmt: skip
 
     @property
@@ -213,12 +216,13 @@ def attribute(replay: Replay) -> Attribution:
         funding=_decimal(worth.then(settled)),
         fees=_decimal(parts[Flow.FEE]),
         slippage=_decimal(parts[Flow.SLIPPAGE]),
-        transfers=_decimal(parts[Flow.TRANSFER_COST] + parts[Flow.TRANSFER] + parts[Flow.BORROW]),
+        transfers=_decimal(parts[Flow.TRANSFER_COST] + parts[Flow.TRANSFER]),
         liquidation=_decimal(parts[Flow.LIQUIDATION]),
         deleveraging=_decimal(parts[Flow.ADL]),
         lost=_decimal(parts[Flow.LOSS]),
         currency=_decimal(moved),
         tax=_decimal(parts[Flow.TAX]),
+        interest=_decimal(parts[Flow.BORROW]),
         change=_decimal(_equity_at_end(replay, worth) - _equity_at_start(replay)),
     )
 

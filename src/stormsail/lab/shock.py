@@ -33,6 +33,8 @@ class Deleveraged:
             market.
         contract: Only this contract id, or all.
         reason: For the log.
+        ranked: Take the share of all shorts in profit together, from the top of the venue's ranking of that day
+            (:mod:`stormsail.margin.adl`), instead of the same share of each.
     """
 
     when: datetime
@@ -41,6 +43,7 @@ class Deleveraged:
     worse: float = 0.0
     contract: str | None = None
     reason: str = "auto-deleveraged"
+    ranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
