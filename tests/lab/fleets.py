@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -12,6 +12,7 @@ from stormsail.audit import Tolerance
 from stormsail.core import Contract, Payoff, Tenor
 from stormsail.lab.deck import Deck, Leg
 from stormsail.lab.fleet import FleetShard
+from stormsail.margin.types import Tier, TierTable
 from stormsail.plan.problem import FactorCovariance
 
 COINS = ("AAA", "BBB", "BTC", "CCC", "DDD", "EEE", "ETH")
@@ -21,6 +22,12 @@ LOADINGS = np.array(
     dtype=float,
 )
 FACTORS = np.array([[0.03, 0.033, 0.001], [0.033, 0.055, -0.002], [0.001, -0.002, 0.012]])
+TABLE = TierTable(
+    "invented",
+    date(2020, 1, 1),
+    (Tier(Decimal(0), Decimal(10**9), Decimal("0.01"), Decimal(0), Decimal(50)),),
+    "invented",
+)
 RESIDUAL = np.array([0.02, 0.03, 1e-8, 0.015, 0.06, 0.025, 1e-8])
 
 
@@ -34,7 +41,7 @@ def leg(venue: str, coin: str, price: str, lot: str, *, carry: float, rate: floa
     least = -(-Decimal(5) * 10**8 // worth)
     counted = 0.0 if math.isnan(carry) else carry
     grid = Decimal(price), Decimal(lot), int(worth), int(least)
-    return Leg(contract, *grid, capacity, carry, counted, 0.0013, rate)
+    return Leg(contract, *grid, capacity, carry, counted, 0.0013, rate, TABLE)
 
 
 def deck(**changes: object) -> Deck:

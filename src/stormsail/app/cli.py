@@ -8,6 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
+from stormsail.app.fleet_cli import fleet_app
+from stormsail.app.options import (
+    AsOf,
+    Budget,
+    Chance,
+    Collateral,
+    ConfigFile,
+    Coverage,
+    Data,
+    File,
+    Floor,
+    Horizon,
+    Json,
+    Survive,
+    TopUp,
+    Venues,
+)
+from stormsail.app.options import request as _request
 from stormsail.core.errors import StormsailError
 
 app = typer.Typer(
@@ -20,32 +38,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="List, fetch, import and verify market data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
-fleet_app = typer.Typer(
-    help="Plan many portfolios on one market snapshot.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(fleet_app, name="fleet")
-
-File = Annotated[
-    Path | None, typer.Argument(help="Portfolio: CSV, TOML or JSON. Default: the one named in stormsail.toml.")
-]
-AsOf = Annotated[str | None, typer.Option(help="Decide as of this date (its end, UTC). Default: the end of the data.")]
-Data = Annotated[
-    str | None,
-    typer.Option(envvar="STORMSAIL_DATA", help="Folder with market data. Default: the bundled sample."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file. Default: stormsail.toml.")]
-Coverage = Annotated[str | None, typer.Option(help="Share of the exposure to protect. Default: 50%.")]
-Survive = Annotated[
-    str | None, typer.Option(help="Fall of your coins, and rise of the shorts, to live through. Default: 30%.")
-]
-Horizon = Annotated[str | None, typer.Option(help="How long protection is wanted. Default: 30d.")]
-Collateral = Annotated[str | None, typer.Option(help="Cash that can be posted. Default: as much as is needed.")]
-Floor = Annotated[str | None, typer.Option(help="Value the portfolio must keep after falling by --survive.")]
-Budget = Annotated[str | None, typer.Option(help="Largest acceptable expected cost over the horizon.")]
-Venues = Annotated[str | None, typer.Option(help="Venues that may be used, such as binance,bybit. Default: all.")]
-TopUp = Annotated[str | None, typer.Option(help="Time to notice and to post more collateral. Default: 24h.")]
-Chance = Annotated[str | None, typer.Option(help="Acceptable chance of liquidation in 30 days. Default: 1%.")]
 
 
 @app.command()
@@ -312,42 +305,6 @@ def data_import(
     from stormsail.app import data_verbs
 
     data_verbs.import_folder(source, into=into, assets=assets, as_json=json)
-
-
-@fleet_app.command("plan")
-def fleet_plan(
-    file: Annotated[Path, typer.Argument(metavar="PORTFOLIOS", help="Parquet with portfolio, asset, quantity.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result; a run that was stopped goes on there.")] = Path(
-        "fleet"
-    ),
-    workers: Annotated[int | None, typer.Option(help="Processes on this machine. Default: this one.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (extra: cluster).")] = None,
-    full: Annotated[bool, typer.Option("--full", help="The whole programme for each; much slower.")] = False,
-    as_of: AsOf = None,
-    coverage: Coverage = None,
-    survive: Survive = None,
-    horizon: Horizon = None,
-    collateral: Collateral = None,
-    venues: Venues = None,
-    top_up: TopUp = None,
-    liquidation_chance: Chance = None,
-    data: Data = None,
-    config: ConfigFile = None,
-    json: Json = False,
-) -> None:
-    """Plan every portfolio of a Parquet file.
-
-    One market snapshot for all; whole lots; every portfolio comes out, planned or with the reason.
-    """
-    from stormsail.app import fleet_verbs
-
-    fleet_verbs.plan(_request(locals()), folder=out, workers=workers, cluster=cluster, full=full)
-
-
-def _request(options: dict[str, Any]) -> Any:
-    from stormsail.app.request import Request
-
-    return Request.of(options)
 
 
 def main() -> None:

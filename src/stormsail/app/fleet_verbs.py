@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from stormsail.app.console import out, output_folder, print_json, progress, steps, talk
 from stormsail.core import DataError, InputError, Trouble
@@ -23,6 +23,8 @@ SHARD = 5_000
 """Portfolios in a shard: about a second of work."""
 
 SHARD_IN_FULL = 4
+
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 
 def plan(
@@ -86,11 +88,19 @@ def choose(workers: int | None, cluster: str | None) -> Workers:
     return Processes(workers)
 
 
+class Keeps(Protocol[Result_contra]):
+    """Where results of shards go."""
+
+    def write(self, number: int, result: Result_contra, /) -> None:
+        """Keep what came of a shard."""
+        ...
+
+
 def run(
     workers: Workers,
-    function: Callable[[FleetShard], FleetPlans],
+    function: Callable[[FleetShard], Result_contra],
     file: FleetFile,
-    folder: FleetFolder,
+    folder: Keeps[Result_contra],
     done: frozenset[int],
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -104,8 +114,8 @@ def run(
 
     finished = len(done)
     tell(finished, len(file.spans))
-    for position, plans in workers.map(function, stream()):
-        folder.write(drawn[position], plans)
+    for position, result in workers.map(function, stream()):
+        folder.write(drawn[position], result)
         finished += 1
         tell(finished, len(file.spans))
 
@@ -119,7 +129,7 @@ def _function(
         from stormsail.lab.fleet_full import PlanInFull
 
         known = [bench.source.name, *(to_plain(info) for info in bench.view.catalogue())]
-        return PlanInFull(bench.view, tolerance, load_venues), _digest(known)
+        return PlanInFull(bench.view, tolerance, load_venues), digest(known)
     from stormsail.lab.deck import build_deck
     from stormsail.lab.fleet import PlanFleet
 
@@ -127,10 +137,11 @@ def _function(
     for found in deck.findings:
         if found.trouble in {Trouble.DEGRADED, Trouble.UNAVAILABLE}:
             talk().print(str(found), markup=False)
-    return PlanFleet(deck), _digest(to_plain(deck))
+    return PlanFleet(deck), digest(to_plain(deck))
 
 
-def _digest(plain: Any) -> str:
+def digest(plain: Any) -> str:
+    """SHA-256 of plain data."""
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

@@ -32,19 +32,19 @@ from stormsail.core import (
     from_float,
     times,
 )
-from stormsail.instruments.candidates import MAJORS
+from stormsail.core.symbol import MAJORS
+from stormsail.instruments.counted import counted_carry
 from stormsail.instruments.diligence import score
 from stormsail.instruments.offers import round_trip
 from stormsail.instruments.types import VenueRecord
 from stormsail.instruments.universe import day_of
 from stormsail.instruments.universe import survey as survey_contracts
 from stormsail.lab.workers import Serial, Workers, gathered
-from stormsail.margin.types import Promise
+from stormsail.margin.types import Promise, TierTable
 from stormsail.market.lookup import Lookup
 from stormsail.market.once import read_once
 from stormsail.market.source import MarketView
 from stormsail.plan.collateral import Keeper
-from stormsail.plan.counted import counted_carry
 from stormsail.plan.desk import BASIS_SD_PER_DAY
 from stormsail.plan.history import book_return
 from stormsail.plan.model import CoinReturns, coin_returns, risk_model
@@ -84,6 +84,7 @@ class Leg:
         counted: What the choice counts instead: the same, or what stands in for an unknown one.
         cost: Fees and slippage in and out, per unit.
         rate: Collateral per unit.
+        table: Margin brackets.
     """
 
     contract: Contract
@@ -96,6 +97,7 @@ class Leg:
     counted: float
     cost: float
     rate: float
+    table: TierTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,6 +297,7 @@ def _legs(
                 counted=stands,
                 cost=round_trip(t.contract, t.slippage(order)),
                 rate=rate,
+                table=t.table,
             )
         )
     return tuple(legs), [*findings, *found]

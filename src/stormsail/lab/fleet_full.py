@@ -75,20 +75,38 @@ class PlanInFull:
 
         if i in shard.faults:
             return shard.faults[i]
-        rows = range(int(shard.start[i]), int(shard.start[i + 1]))
         try:
-            holdings = sorted(_holding(shard, row) for row in rows)
-            wish = self.tolerance
-            if not np.isnan(shard.coverage[i]):
-                wish = replace(wish, coverage=float(shard.coverage[i]))
-            if shard.collateral[i] >= 0:
-                wish = replace(wish, collateral=Decimal(int(shard.collateral[i])) * _CENT)
-            held = tuple(Holding(asset, quantity) for asset, quantity in holdings)
-            return make_plan(Portfolio(held, name=shard.names[i]), view, wish, venues=venues, mode=self.mode)
+            wish = wish_of(shard, i, self.tolerance)
+            return make_plan(portfolio_of(shard, i), view, wish, venues=venues, mode=self.mode)
         except StormsailError as error:
             return f"{error.code} {error.cause}"
         except ValueError as error:
             return str(error)
+
+
+def portfolio_of(shard: FleetShard, number: int) -> Portfolio:
+    """One portfolio of a shard, its holdings sorted.
+
+    Raises:
+        ValueError: If a holding has no symbol or no quantity.
+        PortfolioError: As the portfolio itself.
+    """
+    rows = range(int(shard.start[number]), int(shard.start[number + 1]))
+    holdings = sorted(_holding(shard, row) for row in rows)
+    return Portfolio(tuple(Holding(asset, quantity) for asset, quantity in holdings), name=shard.names[number])
+
+
+def wish_of(shard: FleetShard, number: int, tolerance: Tolerance) -> Tolerance:
+    """The tolerance with a portfolio's own coverage and collateral, where it has them.
+
+    Raises:
+        ToleranceError: If its coverage is no share.
+    """
+    if not np.isnan(shard.coverage[number]):
+        tolerance = replace(tolerance, coverage=float(shard.coverage[number]))
+    if shard.collateral[number] >= 0:
+        tolerance = replace(tolerance, collateral=Decimal(int(shard.collateral[number])) * _CENT)
+    return tolerance
 
 
 def _holding(shard: FleetShard, row: int) -> tuple[str, Decimal]:

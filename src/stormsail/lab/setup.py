@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from stormsail.lab.replay import Aim, Turn
 from stormsail.margin.rules import Basis, rule_for
 from stormsail.margin.types import MarginMode
 from stormsail.market.panel import FloatArray
-from stormsail.plan.types import HedgePlan, PositionMargin, VenueMargin
+from stormsail.plan.types import Coverage, HedgePlan, Order, PositionMargin, VenueMargin
 from stormsail.watch.targets import in_lots, targets
 
 _ROOM = 5
@@ -44,7 +45,21 @@ class Setup:
     turns: tuple[Turn, ...]
 
 
-def contracts_of(plans: Sequence[HedgePlan]) -> tuple[Contract, ...]:
+class Orders(Protocol):
+    """What targets are made from: a plan, or less than one."""
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """What is short."""
+        ...
+
+    @property
+    def coverage(self) -> Sequence[Coverage]:
+        """What protects what."""
+        ...
+
+
+def contracts_of(plans: Sequence[Orders]) -> tuple[Contract, ...]:
     """Every contract any of the plans orders, once, by id; with the finest lot any of them knows of it."""
     found: dict[str, Contract] = {}
     for order in (order for plan in plans for order in plan.orders):
@@ -87,7 +102,7 @@ def set_up(plans: Sequence[HedgePlan], course: Course) -> Setup:
         holdings=held,
         sellable=free,
         money=plus(q for asset, q in first.portfolio.quantities().items() if asset in cash),
-        aim=_aim(plans, steps, course, accounts, held),
+        aim=aim_of(plans, steps, course, accounts, held),
         turns=tuple(
             Turn(step, _deposits(plan), f"plan of {plan.as_of:%Y-%m-%d %H:%M}")
             for plan, step in zip(plans[1:], steps[1:], strict=True)
@@ -156,14 +171,22 @@ def _deposits(plan: HedgePlan) -> dict[str, Decimal]:
     return {name: next(iter(amounts.values())) for name, amounts in _posted(plan).items()}
 
 
-def _aim(
-    plans: Sequence[HedgePlan],
+def aim_of(
+    plans: Sequence[Orders],
     steps: Sequence[int],
     course: Course,
     accounts: Sequence[MarginAccount],
     held: Mapping[str, Decimal],
 ) -> Aim:
-    """Lots wanted of each leg at each moment: those of the plan in force, at the moment's prices and coins."""
+    """Lots wanted of each leg at each moment: those of the plan in force, at the moment's prices and coins.
+
+    Args:
+        plans: In order.
+        steps: Index of the moment each takes over.
+        course: Holds every contract and coin of the plans.
+        accounts: Their legs in order are the columns of the targets.
+        held: Coins held when the plans were made.
+    """
     legs = [leg.contract for account in accounts for leg in account.legs]
     at = {contract.id: i for i, contract in enumerate(legs)}
     column = {contract.id: j for j, contract in enumerate(course.contracts)}

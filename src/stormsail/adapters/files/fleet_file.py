@@ -1,16 +1,11 @@
 """Fleets as Parquet: many portfolios in long form, read shard by shard, and what came of them.
 
-Only the column of names is ever looked at as a whole, in pieces; a shard is read when it is its turn. What came of a
-shard is two files, written aside and then renamed, the second of which says that the first is whole: a run that was
-stopped is readable, and goes on where it stopped.
+Only the column of names is ever looked at as a whole, in pieces; a shard is read when it is its turn.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,14 +16,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stormsail.adapters.files.shard_folder import ShardFolder
 from stormsail.core import InputError, PortfolioError
 from stormsail.lab.fleet import FleetPlans, FleetShard
 
 COLUMNS = ("portfolio", "asset", "quantity")
 OPTIONAL = ("coverage", "collateral")
-MANIFEST = "manifest.json"
 ORDERS, PORTFOLIOS = "orders", "portfolios"
-VERSION = 1
 _PIECE = 2_000_000
 _MOST_CENTS = 10**14
 
@@ -189,44 +183,22 @@ class FleetFolder:
 
     path: Path
 
+    @property
+    def _folder(self) -> ShardFolder:
+        return ShardFolder(self.path, "stormsail fleet", (ORDERS, PORTFOLIOS))
+
     def begin(self, about: Mapping[str, Any]) -> frozenset[int]:
-        """Begin a run, or go on with it; the shards that are done.
-
-        Args:
-            about: What the run is made of, as plain data: it decides whether a run may go on.
-
-        Raises:
-            InputError: If the folder holds another run.
-        """
-        content = {"kind": "stormsail fleet", "schema_version": VERSION, **about}
-        place = self.path / MANIFEST
-        if place.exists():
-            try:
-                held = json.loads(place.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                held = None
-            if held != content:
-                changed = sorted(k for k in content if not isinstance(held, dict) or held.get(k) != content[k])
-                raise InputError(
-                    f"holds another run ({', '.join(changed) or 'older figures'} differ)",
-                    cure="name an empty folder, or give the same inputs to go on",
-                    where=str(self.path),
-                )
-        else:
-            for name in (ORDERS, PORTFOLIOS):
-                (self.path / name).mkdir(parents=True, exist_ok=True)
-            _aside(place, lambda file: file.write((json.dumps(content, indent=2) + "\n").encode()))
-        return frozenset(int(p.stem) for p in (self.path / PORTFOLIOS).glob("[0-9]*.parquet"))
+        """See :meth:`~stormsail.adapters.files.shard_folder.ShardFolder.begin`."""
+        return self._folder.begin(about)
 
     def write(self, number: int, plans: FleetPlans) -> None:
-        """Keep what came of a shard; the table of portfolios comes last and says that the shard is done."""
-        for name, table in ((ORDERS, orders_table(plans)), (PORTFOLIOS, portfolios_table(plans))):
-            _aside(self.path / name / f"{number:06d}.parquet", lambda file, t=table: t.write_parquet(file))
+        """Keep what came of a shard."""
+        self._folder.write(number, (orders_table(plans), portfolios_table(plans)))
 
     def totals(self) -> pl.DataFrame:
         """Portfolios, notional, collateral and carry by status, from the files themselves."""
         return (
-            pl.scan_parquet(self.path / PORTFOLIOS / "*.parquet")
+            self._folder.rows()
             .group_by("status")
             .agg(
                 pl.len().alias("portfolios"),
@@ -300,17 +272,3 @@ def _whole(name: str) -> pl.Expr:
 def _money(name: str, digits: int) -> pl.Expr:
     """An integer of small units as an exact amount."""
     return _whole(name) * pl.lit(Decimal(1).scaleb(-digits), dtype=pl.Decimal(38, digits))
-
-
-def _aside(path: Path, write: Any) -> None:
-    """Write a file whole or not at all."""
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(path)
-    finally:
-        Path(aside).unlink(missing_ok=True)

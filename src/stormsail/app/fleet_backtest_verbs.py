@@ -1,0 +1,141 @@
+"""The verb ``stormsail fleet backtest``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormsail.app.console import out, output_folder, print_json, progress, steps, talk
+from stormsail.core import DataError, InputError, Trouble
+from stormsail.core.plain import to_plain
+
+if TYPE_CHECKING:
+    from stormsail.adapters.files.fleet_file import FleetFile
+    from stormsail.adapters.files.fleet_runs_file import RunFolder
+    from stormsail.app.api import Workbench
+    from stormsail.app.request import Request
+    from stormsail.audit.tolerance import Tolerance
+    from stormsail.lab.course import Course
+    from stormsail.lab.fleet import FleetShard
+    from stormsail.lab.fleet_backtest import FleetRun
+    from stormsail.lab.workers import Workers
+    from stormsail.watch.policy import Policy
+
+SHARD = 64
+"""Portfolios in a shard: some seconds of work."""
+
+SHARD_IN_FULL = 1
+
+
+def backtest(
+    request: Request,
+    *,
+    start: str,
+    end: str | None,
+    policy: str,
+    replan: str | None,
+    folder: Path,
+    workers: int | None,
+    cluster: str | None,
+    full: bool,
+) -> None:
+    """Run every portfolio of a Parquet file through history and write what came of it into a folder."""
+    from stormsail.adapters.files.fleet_file import look_through
+    from stormsail.adapters.files.fleet_runs_file import RunFolder
+    from stormsail.app.api import Workbench, parse_as_of
+    from stormsail.app.backtest_verbs import first_moment, named_policy
+    from stormsail.app.fleet_verbs import choose, run
+
+    if request.file is None:
+        raise InputError("no file of portfolios was named", cure="give a Parquet file", where="PORTFOLIOS")
+    tolerance, those, rules = request.tolerance(), choose(workers, cluster), named_policy(policy, replan)
+    first = first_moment(start)
+    bench = Workbench.open(request.data, None if end is None else parse_as_of(end, "--end"))
+    output_folder(folder)
+    with steps("fleet", quiet=request.as_json) as step:
+        step("reading portfolios")
+        file = look_through(request.file, size=SHARD_IN_FULL if full else SHARD)
+        function, market = _function(bench, tolerance, rules, first, file, those, full=full, step=step)
+    place = RunFolder(folder)
+    done = place.folder.begin(
+        {
+            "portfolios": file.portfolios,
+            "shards": len(file.spans),
+            "method": "programme" if full else "closed form",
+            "start": to_plain(first),
+            "end": to_plain(bench.as_of),
+            "policy": to_plain(rules),
+            "tolerance": to_plain(tolerance),
+            "digest_of_portfolios": file.digest,
+            "digest_of_market": market,
+        }
+    )
+    with progress("running the fleet", quiet=request.as_json) as tell:
+        run(those, function, file, place, done, tell)
+    _report(place, file, len(done), as_json=request.as_json)
+
+
+def _function(
+    bench: Workbench, tolerance: Tolerance, policy: Policy, start: datetime, file: FleetFile, workers: Workers, *,
+    full: bool, step: Callable[[str], None],
+) -> tuple[Callable[[FleetShard], tuple[FleetRun, ...]], str]:  # fmt: skip
+    """What runs a shard, and a digest of the market behind it."""
+    from stormsail.app.fleet_verbs import digest
+
+    if full:
+        from stormsail.adapters.files.venue_files import load_venues
+        from stormsail.lab.fleet_backtest_full import RunInFull
+
+        known = [bench.source.name, *(to_plain(info) for info in bench.view.catalogue())]
+        return RunInFull(bench.source, tolerance, policy, start, bench.as_of, load_venues), digest(known)
+    from stormsail.lab.fleet_backtest import RunFleet, set_stage
+
+    stage = set_stage(
+        bench.source, tolerance, start=start, end=bench.as_of, every=policy.replan, venues=bench.venues,
+        coins=file.symbols, workers=workers, tell=step,
+    )  # fmt: skip
+    course = stage.course
+    found = [f for f in (*stage.findings, *course.findings) if f.trouble in {Trouble.DEFER, Trouble.UNAVAILABLE}]
+    for finding in found:
+        talk().print(str(finding), markup=False)
+    return RunFleet(stage, policy), digest([to_plain(stage.decks), digest_of(course)])
+
+
+def digest_of(course: Course) -> str:
+    """SHA-256 of everything a course holds."""
+    found = hashlib.sha256()
+    for name in type(course).__dataclass_fields__:
+        value: Any = getattr(course, name)
+        found.update(value.tobytes() if hasattr(value, "tobytes") else repr(to_plain(value)).encode())
+    return found.hexdigest()
+
+
+def _report(folder: RunFolder, file: FleetFile, before: int, *, as_json: bool) -> None:
+    totals = folder.totals()
+    came = int(totals["portfolios"].sum())
+    if came != file.portfolios:
+        raise DataError(
+            f"{file.portfolios:,} portfolios went in and {came:,} came out",
+            cure="remove the folder and run again",
+            where=str(folder.path),
+        )
+    rows = totals.rows(named=True)
+    if as_json:
+        print_json({"folder": str(folder.path), "portfolios": came, "shards_done_before": before,
+                    "by_status": {row.pop("status"): to_plain(row) for row in rows}})  # fmt: skip
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("status")
+    columns = ("portfolios", "value", "unhedged", "hedged", "funding", "fees", "slippage", "liquidations")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["status"], *(f"{row[name]:,.0f}" for name in columns))
+    out().print(table)
+    gone_on = f", {before} shards of them before" if before else ""
+    talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)

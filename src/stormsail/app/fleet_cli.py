@@ -1,0 +1,99 @@
+"""The command line of ``stormsail fleet``: much of the same work, by many workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stormsail.app.options import (
+    AsOf,
+    Chance,
+    Collateral,
+    ConfigFile,
+    Coverage,
+    Data,
+    Horizon,
+    Json,
+    Survive,
+    TopUp,
+    Venues,
+    request,
+)
+
+fleet_app = typer.Typer(
+    help="Many portfolios, settings or paths, by many workers.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Portfolios = Annotated[Path, typer.Argument(metavar="PORTFOLIOS", help="Parquet with portfolio, asset, quantity.")]
+Processes = Annotated[int | None, typer.Option(help="Processes on this machine. Default: this one.")]
+Cluster = Annotated[str | None, typer.Option(help="Address of a Dask scheduler (extra: cluster).")]
+Start = Annotated[str, typer.Option(help="First day; the first plans are made at its beginning.")]
+End = Annotated[str | None, typer.Option(help="Last day. Default: the end of the data.")]
+Replan = Annotated[str | None, typer.Option(help="Make the plans anew after this time. Default: never.")]
+Rules = Annotated[str, typer.Option(help="hold, clock, band, careful, or a policy file.")]
+Full = Annotated[bool, typer.Option("--full", help="The whole programme for each; much slower.")]
+Folder = Annotated[Path, typer.Option(help="Folder for the result; a run that was stopped goes on there.")]
+
+
+@fleet_app.command("plan")
+def plan(
+    file: Portfolios,
+    out: Folder = Path("fleet"),
+    workers: Processes = None,
+    cluster: Cluster = None,
+    full: Full = False,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Plan every portfolio of a Parquet file.
+
+    One market snapshot for all; whole lots; every portfolio comes out, planned or with the reason.
+    """
+    from stormsail.app import fleet_verbs
+
+    fleet_verbs.plan(request(locals()), folder=out, workers=workers, cluster=cluster, full=full)
+
+
+@fleet_app.command("backtest")
+def backtest(
+    file: Portfolios,
+    start: Start,
+    end: End = None,
+    replan: Replan = None,
+    policy: Rules = "band",
+    out: Folder = Path("fleet-backtest"),
+    workers: Processes = None,
+    cluster: Cluster = None,
+    full: Full = False,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Run every portfolio of a Parquet file through history.
+
+    Plans on one snapshot per date, one course of the market for all, the whole account for each.
+    """
+    from stormsail.app import fleet_backtest_verbs
+
+    fleet_backtest_verbs.backtest(
+        request(locals()), start=start, end=end, policy=policy, replan=replan, folder=out, workers=workers,
+        cluster=cluster, full=full,
+    )  # fmt: skip

@@ -1,0 +1,224 @@
+"""Take many portfolios through history: fast plans at every moment of planning, one course, a replay for each.
+
+Decks and course are made once and shared; a shard is a function of itself and of them, so it does not matter who
+computes it (:mod:`stormsail.lab.workers`). A portfolio that cannot be run is a row with the reason; as many come out as
+went in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+import numpy as np
+
+from stormsail.audit import Tolerance
+from stormsail.core import STABLECOINS, Finding, StormsailError, Trouble, UnavailableError, plus
+from stormsail.instruments.types import VenueRecord
+from stormsail.lab.course import Course, record
+from stormsail.lab.deck import Deck, build_deck
+from stormsail.lab.fleet import FleetPlans, FleetShard, Status, plan_shard
+from stormsail.lab.fleet_setup import CENT, FastPlan, fast_plan, holdings_of, only, set_up_fast
+from stormsail.lab.forward import moments
+from stormsail.lab.replay import Replay, replay
+from stormsail.lab.result import Attribution, Paths, attribute, paths
+from stormsail.lab.summary import deepest_fall
+from stormsail.lab.workers import Workers
+from stormsail.market.once import ReadOnce
+from stormsail.market.source import MarketSource, MarketView
+from stormsail.watch.policy import Policy
+
+
+class Fate(StrEnum):
+    """What became of a portfolio."""
+
+    RAN = "ran"
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What protection did for one portfolio; money in the currency of account, gains positive.
+
+    Attributes:
+        value: Of its coins at the start.
+        unhedged: Change of their value.
+        parts: Where the change of equity came from, exact.
+        fall_unhedged, fall_hedged: Deepest falls, as fractions.
+        liquidations: Accounts that were liquidated, each time counted.
+        ratio: Highest margin ratio of any account; NaN if none was ever open.
+        events: What was done, and how often.
+    """
+
+    value: float
+    unhedged: float
+    parts: Attribution
+    fall_unhedged: float
+    fall_hedged: float
+    liquidations: int
+    ratio: float
+    events: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRun:
+    """One portfolio of a fleet.
+
+    Attributes:
+        name: Its name.
+        fate: What became of it.
+        reason: Why it was not run, or what stood in the way.
+        plans: How many plans were in force.
+        coverage: Share of the value of its coins that the first plan protects; NaN where there is none.
+        figures: ``None`` where it was not run.
+    """
+
+    name: str
+    fate: Fate
+    reason: str
+    plans: int = 0
+    coverage: float = float("nan")
+    figures: Figures | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What all portfolios have in common.
+
+    Attributes:
+        decks: One for each moment of planning, rising.
+        course: What the market did from the first to the end.
+        findings: Moments without a deck.
+    """
+
+    decks: tuple[Deck, ...]
+    course: Course
+    findings: tuple[Finding, ...]
+
+
+def set_stage(
+    source: MarketSource,
+    tolerance: Tolerance,
+    *,
+    start: datetime,
+    end: datetime,
+    every: timedelta | None,
+    venues: Mapping[str, VenueRecord],
+    coins: tuple[str, ...],
+    workers: Workers | None = None,
+    tell: Callable[[str], None] = lambda step: None,
+) -> Stage:
+    """Make a deck at every moment of planning, each with what was known then, and record the course.
+
+    A later deck that cannot be made leaves the one before it in force, which is told.
+
+    Args:
+        source: Market data.
+        tolerance: What is wanted; a portfolio's own coverage and collateral come before it.
+        start, end: First and last moment.
+        every: Time between two plans; ``None`` for a single one.
+        venues: Due-diligence records.
+        coins: Those that portfolios hold.
+        workers: Who works out collateral.
+        tell: Told the name of each step.
+
+    Raises:
+        StormsailError: If the first deck cannot be made, or the data does not cover the span.
+    """
+    decks: list[Deck] = []
+    findings: list[Finding] = []
+    for when in moments(start, end, every):
+        tell(f"market of {when:%Y-%m-%d}")
+        try:
+            decks.append(build_deck(MarketView(source, when), tolerance, venues=venues, coins=coins, workers=workers))
+        except UnavailableError as error:
+            if not decks:
+                raise
+            cure = "the plans before it stay in force"
+            findings.append(Finding(Trouble.DEFER, f"plans of {when:%Y-%m-%d}", str(error), cure))
+    tell("what the market did")
+    contracts = {leg.contract.id: leg.contract for deck in decks for leg in deck.legs}
+    known = [contracts[name] for name in sorted(contracts)]
+    course = record(MarketView(ReadOnce(source), end), known, decks[0].coins, start=start)
+    return Stage(tuple(decks), course, tuple(findings))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFleet:
+    """Plans a shard at every moment and takes it through the course."""
+
+    stage: Stage
+    policy: Policy
+
+    def __call__(self, shard: FleetShard) -> tuple[FleetRun, ...]:
+        """See :func:`run_shard`."""
+        return run_shard(self.stage, self.policy, shard)
+
+
+def run_shard(stage: Stage, policy: Policy, shard: FleetShard) -> tuple[FleetRun, ...]:
+    """Run every portfolio of a shard.
+
+    Coins without a price at the start are left out of plans and values throughout; a plan that is refused later leaves
+    the one before it in force.
+    """
+    first = plan_shard(stage.decks[0], shard)
+    priced = only(shard, frozenset(stage.decks[0].coins) | STABLECOINS)
+    later = [plan_shard(deck, priced) for deck in stage.decks[1:]]
+    return tuple(_one(stage, policy, shard, [first, *later], i) for i in range(len(shard.names)))
+
+
+def _one(stage: Stage, policy: Policy, shard: FleetShard, made: list[FleetPlans], i: int) -> FleetRun:
+    name = shard.names[i]
+    if made[0].status[i] is Status.REFUSED:
+        return FleetRun(name, Fate.REFUSED, made[0].reason[i])
+    held = holdings_of(shard, i)
+    pairs = zip(stage.decks, made, strict=True)
+    plans = [fast_plan(deck, plan, i, held) for deck, plan in pairs if plan.status[i] is not Status.REFUSED]
+    reason, share = made[0].reason[i], float(made[0].coverage[i])
+    try:
+        figures = figures_of(_replayed(stage, policy, plans, held, _cash(stage, shard, i)))
+    except StormsailError as error:
+        return FleetRun(name, Fate.FAILED, f"{error.code} {error.cause}", len(plans), share)
+    fate = Fate.RAN if any(plan.orders for plan in plans) else Fate.NOTHING
+    return FleetRun(name, fate, reason, len(plans), share, figures)
+
+
+def _cash(stage: Stage, shard: FleetShard, i: int) -> Decimal | None:
+    """Cash the holder named, or ``None``."""
+    cents = int(shard.collateral[i])
+    return stage.decks[0].tolerance.collateral if cents < 0 else Decimal(cents) * CENT
+
+
+def _replayed(
+    stage: Stage, policy: Policy, plans: list[FastPlan], held: Mapping[str, Decimal], cash: Decimal | None
+) -> Replay:
+    course, setup = set_up_fast(plans, held, stage.course)
+    spare = Decimal(0) if cash is None else cash - plus(cash for _, cash in plans[0].deposits.values())
+    return replay(
+        course, setup.accounts, setup.holdings, setup.aim, policy, reserve={"USDT": spare} if spare > 0 else {},
+        sellable=setup.sellable, turns=setup.turns,
+    )  # fmt: skip
+
+
+def figures_of(done: Replay) -> Figures:
+    """What a replay comes to."""
+    found: Paths = paths(done)
+    ratio, risky = found.ratio, bool(found.unhedged[0] > 0)
+    known = ratio[~np.isnan(ratio)]
+    events = Counter(line.what for line in done.log)
+    return Figures(
+        value=float(found.unhedged[0]),
+        unhedged=float(found.unhedged[-1] - found.unhedged[0]),
+        parts=attribute(done),
+        fall_unhedged=deepest_fall(found.unhedged) if risky else 0.0,
+        fall_hedged=deepest_fall(found.hedged) if risky else 0.0,
+        liquidations=events["liquidation"],
+        ratio=float(known.max()) if known.size else float("nan"),
+        events=dict(sorted(events.items())),
+    )
