@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from stormsail.core import Payoff, Unavailable
+from stormsail.core import Payoff, Unavailable, format_span
 from stormsail.market.beside import basis_panel, years_left
 from stormsail.market.convergence import FEWEST, WORST, residual_over
 from stormsail.market.lookup import Lookup
@@ -71,7 +71,7 @@ def book_basis(
     step = _DAY / bars_per_day
     pairs = {i: pair for i in shorts if (pair := _pair(lookup, desk.terms[i])) is not None}
     weekly, single = _residuals(view, desk, pairs, step)
-    sd, worst, weeks, method = _week(weekly, single, worth[list(pairs)], round(WEEK / step))
+    sd, worst, weeks, method = _week(weekly, single, worth[list(pairs)], step)
     unmeasured = float(worth.sum() - worth[list(pairs)].sum())
     return BookBasis(
         locked=_locked(view, lookup, desk.terms, worth),
@@ -121,10 +121,10 @@ def _residuals(
 
 
 def _week(
-    weekly: FloatArray, single: FloatArray, worth: FloatArray, steps: int
+    weekly: FloatArray, single: FloatArray, worth: FloatArray, step: timedelta
 ) -> tuple[MaybeFigure, MaybeFigure, int, str]:
     """Deviation and worst 1 % of a week in currency, how many weeks were measured, and how it was told."""
-    total = float(worth.sum())
+    total, steps = float(worth.sum()), round(WEEK / step)
     if not total > 0:
         why = Unavailable("no short has a spot price apart from its own")
         return why, why, 0, why.reason
@@ -137,7 +137,7 @@ def _week(
         why = Unavailable(f"{len(short)} moments at which contracts and spot are known, {FEWEST} needed")
         return why, why, 0, why.reason
     sd = float(np.std(short, ddof=1)) * math.sqrt(steps)
-    method = f"{len(short)} single steps carried on as a random walk with a normal tail"
+    method = f"{len(short)} moves over {format_span(step)}, carried on as a random walk with a normal tail"
     return sd, -_Z99 * sd, 0, method
 
 

@@ -10,6 +10,7 @@ from stormsail.core import Unavailable
 from stormsail.plan.types import Cost, HedgePlan, Insurance, MaybeFigure
 from stormsail.report.format import amount_rows, ended, money, percent, span
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
+from stormsail.report.text_basis import basis_lead, basis_table
 
 SIGN_NOTE = "Received is positive, paid is negative."
 
@@ -22,8 +23,14 @@ def cost_section(plan: HedgePlan) -> Section:
     lead = (
         cost_lead(plan.cost, horizon, currency),
         insurance_lead(plan.insurance, plan.tolerance.survive, horizon, currency),
+        *basis_lead(plan.cost.basis_risk, currency),
     )
-    tables = (_parts(plan.cost, currency), _by_contract(plan.cost, currency), _notes(plan.cost.notes))
+    tables = (
+        _parts(plan.cost, currency),
+        _by_contract(plan.cost, currency),
+        basis_table(plan.cost.basis_risk, currency),
+        _notes(plan.cost.notes),
+    )
     return Section("cost", "What it costs or earns", lead, present(tables))
 
 
