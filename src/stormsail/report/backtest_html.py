@@ -75,5 +75,10 @@ def key_figures(test: Backtest) -> tuple[tuple[str, str, str], ...]:
         ("With the hedge", f"{signed(hedged.change)} {currency}", beside),
         ("Deepest fall", percent(hedged.fall.depth), f"instead of {percent(plain.fall.depth)}"),
         ("Risk removed", removed, about),
-        ("Funding", received, f"of {count(len(made.funding), 'perpetual')}"),
+        ("Funding", received, _of(len(funding), len(made.funding) - len(funding))),
     )
+
+
+def _of(known: int, unknown: int) -> str:
+    """Whose funding it is."""
+    return f"of {count(known, 'perpetual')}" + (f"; of {unknown} unavailable" if unknown else "")
