@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stormsail.core.exact import MONEY_CONTEXT
+from stormsail.lab.account import quanta
 from stormsail.lab.ledger import ACCOUNT, AMOUNT, CURRENCY, FLOW, ITEM, POSITION_FLOWS, STEP, TICKS, UNITS, Flow
 from stormsail.lab.replay import SPOT_PLACES, Replay
 from stormsail.market.panel import FloatArray
@@ -95,8 +96,8 @@ def paths(replay: Replay) -> Paths:
     spot = (coins * course.spot).sum(axis=1)
     start = np.array([float(replay.holdings.get(name, Decimal(0))) for name in course.coins])
     all_cash = (held.sum(axis=1) * course.worth).sum(axis=1)
-    coin = np.array([name in replay.pledged for name in course.currencies])
-    brought = float((_brought(replay) * quantum * course.worth[0])[~coin].sum())
+    own = np.array([quanta(replay.pledged.get(name, Decimal(0)), name) for name in course.currencies])
+    brought = float(((_brought(replay) - own) * quantum * course.worth[0]).sum())
     hedged = spot + all_cash + (value * rate).sum(axis=1) - brought
     funding = np.zeros(steps)
     funding[settled] = (
@@ -207,7 +208,7 @@ def attribute(replay: Replay) -> Attribution:
     rest = rows[~positions & (rows[:, FLOW] != Flow.REFUSED)]
     parts = {flow: worth.then(rest[rest[:, FLOW] == flow]) for flow in Flow}
     settled = worth.funding_rows()
-    pledged = worth.pledged(rest)
+    pledged = worth.pledged()
     moved = worth.since(rest) + worth.since(settled) - pledged
     return Attribution(
         spot=_decimal(_spot_change(replay, worth) + pledged),
@@ -293,11 +294,13 @@ class _Worth:
         """Funding as rows of the ledger."""
         return funding_rows(self.replay)
 
-    def pledged(self, rows: NDArray[np.int64]) -> Fraction:
+    def pledged(self) -> Fraction:
         """What coins gained that were posted out of the holdings."""
-        mine = [self.course.currencies.index(name) for name in self.replay.pledged]
-        kept = rows[(rows[:, FLOW] == Flow.DEPOSIT) & np.isin(rows[:, CURRENCY], mine)]
-        return self.since(kept)
+        total = Fraction(0)
+        for name, amount in self.replay.pledged.items():
+            c = self.course.currencies.index(name)
+            total += quanta(amount, name) * (self.of(c, self.last) - self.of(c, 0))
+        return total
 
 
 def funding_rows(replay: Replay) -> NDArray[np.int64]:
