@@ -109,6 +109,51 @@ def backtest(
 
 
 @app.command()
+def stress(
+    file: Annotated[
+        Path | None, typer.Argument(help="Plan file, or portfolio: a plan is made first. Default: the configured one.")
+    ] = None,
+    storm: Annotated[
+        list[str] | None, typer.Option(help="A storm by name, or a storm file; may be given again. Default: all.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All storms that come with the program, too.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List the storms and stop.")] = False,
+    policy: Annotated[str, typer.Option(help="hold, clock, band, careful, or a policy file.")] = "band",
+    reserve: Annotated[
+        str | None, typer.Option(help="Cash for top-ups beside the collateral. Default: what --collateral leaves.")
+    ] = None,
+    as_of: AsOf = None,
+    coverage: Coverage = None,
+    survive: Survive = None,
+    horizon: Horizon = None,
+    collateral: Collateral = None,
+    floor: Floor = None,
+    budget: Budget = None,
+    venues: Venues = None,
+    top_up: TopUp = None,
+    liquidation_chance: Chance = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Isolated margin instead of cross.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="Write stress.json and report.html into this folder.")] = None,
+) -> None:
+    """Show what storms would do, with and without the hedge.
+
+    Storms that were and storms that could be: the loss, what fails first, and which one change would help most.
+    """
+    from stormsail.app import stress_verbs
+
+    if show:
+        stress_verbs.list_storms(as_json=json)
+        return
+    stress_verbs.stress(
+        _request(locals()), storms=storm or [], every=every, policy=policy, reserve=reserve, isolated=isolated,
+        folder=out,
+    )  # fmt: skip
+
+
+@app.command()
 def margin(
     file: Annotated[
         Path | None, typer.Argument(help="Plan file, or portfolio: a plan is made first. Default: the configured one.")

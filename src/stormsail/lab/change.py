@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
-from stormsail.core import STABLECOINS, Contract, Payoff, Tenor, Unavailable, ceil_to, floor_to, from_float, plus, times
+from stormsail.core import (
+    STABLECOINS,
+    Contract,
+    Payoff,
+    Tenor,
+    Unavailable,
+    ceil_to,
+    floor_to,
+    format_span,
+    from_float,
+    plus,
+    times,
+)
 from stormsail.instruments.types import Route
 from stormsail.lab.account import MarginAccount
 from stormsail.margin.types import MarginMode
@@ -21,6 +33,9 @@ _CENT = Decimal("0.01")
 _HALF = Decimal("0.5")
 QUICK = timedelta(hours=1)
 """Latency of a top-up that somebody has prepared."""
+
+EARLY = 0.1
+"""Margin ratio of an early top-up: most of the way to a liquidation lies at small ratios, the last steps are quick."""
 
 
 def _same(accounts: Accounts) -> Accounts:
@@ -75,6 +90,7 @@ def changes(
         _own(plan, policy, reserve, own),
         _other_currency(plan, policy, reserve),
         _quick(plan, policy, reserve),
+        _early(plan, policy, reserve),
     )
 
 
@@ -272,13 +288,30 @@ def _swapped(account: MarginAccount) -> MarginAccount:
     return replace(account, deposit={"USDC": account.deposit.get("USDT", Decimal(0))}, currency=None)
 
 
-def _quick(plan: HedgePlan, policy: Policy, reserve: Reserve) -> Variant | NoVariant:
-    name = "top-ups within 1 h"
+def _no_top_up(policy: Policy, reserve: Reserve) -> str:
+    """Why nothing can be topped up; empty if it can."""
     if policy.ladder is None:
-        return NoVariant(name, "the policy never tops up")
-    if not any(amount > 0 for amount in reserve.values()):
-        return NoVariant(name, "there is no reserve to top up from")
-    if policy.ladder.latency <= QUICK:
+        return "the policy never tops up"
+    return "" if any(amount > 0 for amount in reserve.values()) else "there is no reserve to top up from"
+
+
+def _quick(plan: HedgePlan, policy: Policy, reserve: Reserve) -> Variant | NoVariant:
+    name, why, ladder = "top-ups within 1 h", _no_top_up(policy, reserve), policy.ladder
+    if why or ladder is None:
+        return NoVariant(name, why)
+    if ladder.latency <= QUICK:
         return NoVariant(name, "they arrive within an hour already")
-    made = replace(policy, ladder=replace(policy.ladder, latency=QUICK))
-    return Variant(name, f"transfers arrive within an hour, not {policy.ladder.latency}", plan, made, reserve)
+    what = f"transfers arrive within an hour, not {format_span(ladder.latency)}"
+    return Variant(name, what, plan, replace(policy, ladder=replace(ladder, latency=QUICK)), reserve)
+
+
+def _early(plan: HedgePlan, policy: Policy, reserve: Reserve) -> Variant | NoVariant:
+    name, why, ladder = "early top-ups", _no_top_up(policy, reserve), policy.ladder
+    if why or ladder is None:
+        return NoVariant(name, why)
+    early = replace(
+        ladder, latency=min(ladder.latency, QUICK), withdraw=min(ladder.withdraw, EARLY / 4),
+        warn=min(ladder.warn, 0.8 * EARLY), top_up=min(ladder.top_up, EARLY), top_up_to=min(ladder.top_up_to, EARLY / 2),
+    )  # fmt: skip
+    what = f"sent at a margin ratio of {EARLY:.0%} instead of {ladder.top_up:.0%}, there within an hour"
+    return Variant(name, what, plan, replace(policy, ladder=early), reserve)

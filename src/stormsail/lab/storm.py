@@ -11,7 +11,7 @@ highs and funding. Where it does not, each coin moves by this rule, which is tol
 4. else the coin does not move.
 
 Between keyframes prices go straight in logarithms, hour by hour. What the coin's own beta alone would have made of
-BTC's move stands beside it as a check.
+BTC's move at that hour stands beside it as a check.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CoinMove:
         end: Its move at the end.
         recorded: Whether it is the path it took then.
         how: The rule, with its figures.
-        check: What its beta alone makes of BTC's largest move; NaN where one of them is unknown.
+        check: What its beta alone makes of BTC's move at the same hour; NaN where its beta is unknown.
     """
 
     asset: str
@@ -199,16 +199,16 @@ def _path(
     else:
         path, how = _drawn(asset, scenario, betas)
         recorded = False
-    far = path[int(np.argmax(np.abs(np.log(path))))] - 1.0
-    return path, CoinMove(asset, float(far), float(path[-1] - 1.0), recorded, how, _check(asset, scenario, betas, then))
+    far = int(np.argmax(np.abs(np.log(path))))
+    check = _check(asset, far, scenario, betas, then)
+    return path, CoinMove(asset, float(path[far] - 1.0), float(path[-1] - 1.0), recorded, how, check)
 
 
-def _check(asset: str, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None) -> float:
-    if then is not None and "BTC" in then.paths:
-        path = then.paths["BTC"]
-        btc = float(path[int(np.argmax(np.abs(np.log(path))))] - 1.0)
-    else:
-        btc = max((f.moves.get("BTC", 0.0) for f in scenario.keyframes), key=abs)
+def _check(asset: str, at: int, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None) -> float:
+    """What the coin's beta makes of BTC's move at that hour."""
+    known = then is not None and "BTC" in then.paths
+    path = then.paths["BTC"] if then is not None and known else _drawn("BTC", scenario, betas)[0]
+    btc = float(path[at] - 1.0)
     slope = 1.0 if asset == "BTC" else betas[asset].of(btc) if asset in betas else math.nan
     return math.expm1(slope * math.log1p(btc))
 
