@@ -112,6 +112,23 @@ def test_a_dated_short_locks_its_basis() -> None:
     assert known(found.sd) < 1e-3 * short  # nothing moves but time
 
 
+def test_the_shortlist_has_the_curve_and_only_of_contracts_that_may_be_used() -> None:
+    market, expiry = source(), AS_OF + timedelta(days=120)
+    dated = bars(closes()["BTC"] * 1.02, start=START, bar=BAR, volume=5e7 / 6)
+    held = {i: market.frames[i.key] for i in market.infos.values()}
+    for venue in ("binance", "okx"):
+        info = info_of(dated, Kind.DATED, "BTCUSDT_250606", asset="BTC", bar=BAR, expiry=expiry, venue=venue)
+        held[info] = dated
+    plan = planned(MemorySource(held), coins=("AAA",))
+    (curve,) = plan.shortlist.curves
+    assert plan_to_dict(plan)["candidates"]["curves"][0]["dated"][0]["contract"] == "binance:BTCUSDT_250606"
+    (point,) = curve.dated
+    assert point.contract == "binance:BTCUSDT_250606"
+    assert point.level == pytest.approx(0.02, abs=1e-12)
+    assert [p.contract for p in curve.perpetuals] == ["binance:BTCUSDT"]
+    assert usual().shortlist.curves == ()
+
+
 def test_coins_that_only_their_contract_prices_are_not_measured_and_are_named() -> None:
     market = source()
     rest = {i: market.frames[i.key] for i in market.infos.values() if (i.key.kind, i.asset) != (Kind.SPOT, "AAA")}

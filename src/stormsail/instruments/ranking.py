@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stormsail.audit.tolerance import Tolerance
 from stormsail.audit.types import AssetExposure, ExposureReport, Risk
 from stormsail.core import Contract, Estimate, Finding, Trouble, Unavailable, to_float
+from stormsail.core.symbol import MAJORS
 from stormsail.instruments.candidates import DIRECT, OWN, major_contracts, own_candidates, proxy_candidates
 from stormsail.instruments.evidence import SHORT, Evidence, gather, weighted
 from stormsail.instruments.fit import MIN_TRAIN, effectiveness_of, effects_of, walk_many
@@ -22,6 +23,7 @@ from stormsail.market.lookup import Lookup
 from stormsail.market.once import read_once
 from stormsail.market.panel import ENOUGH_WEIGHT, FloatArray
 from stormsail.market.source import MarketView
+from stormsail.market.term import TermStructure, term_structures
 from stormsail.ratio.contest import contest
 from stormsail.ratio.effectiveness import MINIMUM, shortfall
 from stormsail.ratio.types import MaybeEffectiveness
@@ -105,7 +107,27 @@ def shortlist(
     desk = _Desk(exposure, tolerance, used, evidence, offers, major_contracts(used, known), {})
     _fit_proxies(desk)
     by_asset = {a.asset: _for_asset(desk, a) for a in desk.risky}
-    return Shortlist(dict(sorted(by_asset.items())), _for_portfolio(desk, by_asset), _findings(desk, by_asset))
+    curves = _curves(view, lookup, contracts, [a.asset for a in desk.risky])
+    findings = (*_findings(desk, by_asset), *(found for curve in curves for found in curve.findings))
+    return Shortlist(dict(sorted(by_asset.items())), _for_portfolio(desk, by_asset), findings, curves)
+
+
+def _curves(
+    view: MarketView, lookup: Lookup, contracts: Sequence[Contract], held: Sequence[str]
+) -> tuple[TermStructure, ...]:
+    """Term structures of the coins held, and of BTC and ETH, that have a dated contract among those that may be used.
+
+    Perpetuals stand in them only where they may be used as well.
+    """
+    allowed = frozenset(c.id for c in contracts)
+    coins = sorted({c.base for c in contracts if c.expiry is not None and (c.base in held or c.base in MAJORS)})
+    found = []
+    for curve in (curve for coin in coins for curve in term_structures(view, coin, lookup)):
+        dated = tuple(p for p in curve.dated if p.contract in allowed)
+        floating = tuple(p for p in curve.perpetuals if p.contract in allowed)
+        if dated:
+            found.append(replace(curve, dated=dated, perpetuals=floating))
+    return tuple(found)
 
 
 def _columns(desk: _Desk, candidate: Candidate) -> FloatArray:

@@ -11,6 +11,7 @@ from typing import Any
 
 from stormsail.core import Contract, Evidence, Finding, Sourced, Unavailable
 from stormsail.forecast.types import MaybeCarry
+from stormsail.market.term import TermStructure
 from stormsail.ratio.types import MaybeEffectiveness
 
 
@@ -91,11 +92,13 @@ class Shortlist:
         by_asset: For every risky asset of the portfolio.
         portfolio: For the portfolio as a whole: all direct, BTC, ETH, BTC+ETH, basket.
         findings: What was noticed.
+        curves: Term structures with a dated contract: of the coins held, and of BTC and ETH.
     """
 
     by_asset: Mapping[str, tuple[CandidateScore, ...]]
     portfolio: tuple[CandidateScore, ...]
     findings: tuple[Finding, ...]
+    curves: tuple[TermStructure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""What the basis locks, what it may cost on the way, and where what is left of the risk comes from."""
+"""The basis in words and tables: what it locks, what it may cost on the way, what else is left of the risk."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from stormsail.core import Unavailable
+from stormsail.market.term import TermStructure
 from stormsail.plan.types import BasisRisk, BookBasis
-from stormsail.report.format import amount, money, share_points, span
+from stormsail.report.format import amount, money, price, share_points, signed_points, span
 from stormsail.report.tables import Builder, Column, Table
 
 PARTS = {
@@ -59,3 +61,36 @@ def _fill(build: Builder, risk: BasisRisk) -> None:
             share = share_points(shares[name]) if name in shares else ""
             build.add(words, amount(math.sqrt(risk.known[name])), share)
     build.add("Together", amount(math.sqrt(risk.variance)), "", strong=True)
+
+
+def curves_table(curves: Sequence[TermStructure]) -> Table:
+    """Dated contracts against spot, with funding of the perpetuals beside them."""
+    build = Builder(
+        "Futures against spot: what time costs",
+        (
+            Column("Contract", number=False),
+            Column("Price"),
+            Column("Spot", drop=2),
+            Column("Days left"),
+            Column("Above spot", "%"),
+            Column("A year", "%"),
+            Column("From the one\nbefore, a year", "%", drop=1),
+        ),
+        (
+            "Above spot: what a short held to the end has locked. A year: the same as a yearly rate, continuously "
+            "compounded; of perpetuals the funding settled over the last seven days, as a simple one. "
+            "From the one before: the rate between two ends, by which rolling pays.",
+        ),
+    )
+    for curve in curves:
+        for own in curve.perpetuals:
+            rate = build.gap(own.rate.reason) if isinstance(own.rate, Unavailable) else signed_points(own.rate)
+            build.add(
+                own.contract, price(own.futures), price(own.spot), "no end", signed_points(own.level, 2), rate, ""
+            )
+        before = ["", *(signed_points(forward.rate) for forward in curve.forwards)]
+        for point, forward in zip(curve.dated, before, strict=True):
+            left = f"{point.days:,.0f}"
+            level, rate = signed_points(point.level, 2), signed_points(point.rate)
+            build.add(point.contract, price(point.futures), price(point.spot), left, level, rate, forward)
+    return build.table()

@@ -27,6 +27,7 @@ from stormsail.report.format import (
 )
 from stormsail.report.page import TOP, show_section
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
+from stormsail.report.text_basis import curves_table
 from stormsail.report.text_findings import findings_section
 
 EFFECTIVENESS_NOTE = (
@@ -74,6 +75,7 @@ def choose_section(shortlist: Shortlist, horizon: timedelta | None, currency: st
         [
             _portfolio_table(shortlist.portfolio, over, currency),
             _best_table(shortlist, over, currency),
+            curves_table(shortlist.curves),
             _all_table(shortlist, currency),
         ]
     )

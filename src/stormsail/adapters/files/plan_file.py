@@ -63,6 +63,7 @@ def plan_to_dict(plan: HedgePlan) -> dict[str, Any]:
         "candidates": {
             "portfolio": [_candidate(row) for row in plan.shortlist.portfolio],
             "by_asset": {asset: _candidates(rows) for asset, rows in plan.shortlist.by_asset.items()},
+            "curves": plan.shortlist.curves,
         },
         "ratios": {
             "contests": [_contest(table) for table in plan.contests],
