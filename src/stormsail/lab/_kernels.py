@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stormsail.lab._ahead_kernels import WARY, demands
+from stormsail.lab._ahead_kernels import FARTHEST, WARY, add_demand, next_astray
 from stormsail.watch._kernels import rebalanced
 
 Ints = NDArray[np.int64]
@@ -33,9 +33,6 @@ MISSING = -(2**62)
 TRADE, SLIPPAGE, FEE, FUNDING, REFUSED = 1, 2, 3, 4, 14
 CLOSE_CALL = 1e-9
 """Nearer than this share of all that is at stake, a float does not decide about liquidation."""
-
-NEAREST, FARTHEST = 16, 512
-"""Bars looked ahead at once, at least and at most."""
 
 
 class Tape(NamedTuple):
@@ -156,10 +153,30 @@ class State(NamedTuple):
     cleared: Ints
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def part(amount: int, of: int, whole: int) -> int:
     """``amount * of / whole`` rounded down, for ``0 <= of`` and ``of * whole`` within 64 bits."""
     return (amount // whole) * of + (amount % whole) * of // whole
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _billionths(amount: int, rate: int, up: bool) -> int:
+    """``amount * rate / RATE`` of what is not negative, rounded down, or up; unsigned, since that divides faster."""
+    whole = np.uint64(RATE)
+    size, of = np.uint64(amount), np.uint64(rate)
+    rest = (size % whole) * of
+    found = (size // whole) * of + (rest + (whole - np.uint64(1) if up else np.uint64(0))) // whole
+    return int(np.int64(found))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _over(amount: int, den: int) -> int:
+    """``amount / den`` rounded down."""
+    if den == 1:
+        return amount
+    if amount >= 0:
+        return int(np.int64(np.uint64(amount) // np.uint64(den)))
+    return -int(np.int64((np.uint64(-amount) + np.uint64(den - 1)) // np.uint64(den)))
 
 
 @njit(cache=True, nogil=True)
@@ -181,24 +198,24 @@ def shared(amount: int, of: int, whole: int) -> int:
     return found + more
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def value_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     """Value of a signed position in smallest units, rounded down: ``lots ticks num / den``, inverse
     ``-lots num / ticks``."""
     if inverse:
-        return (-lots * num) // ticks
-    return (lots * ticks * num) // den
+        return _over(-lots * num, ticks)
+    return _over(lots * ticks * num, den)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def size_of(lots: int, ticks: int, inverse: bool, num: int, den: int) -> int:
     """Absolute notional in smallest units, rounded up."""
     if inverse:
-        return -((-abs(lots) * num) // ticks)
-    return -((-abs(lots) * ticks * num) // den)
+        return -_over(-abs(lots) * num, ticks)
+    return -_over(-abs(lots) * ticks * num, den)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def post(
     rows: Ints, used: int, t: int, flow: int, a: int, item: int, c: int, amount: int, units: int, ticks: int
 ) -> int:
@@ -214,7 +231,7 @@ def post(
     return used + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_price(change: int, last: int, share: float) -> int:
     """Ticks paid: the last price worse by ``share``, to the whole tick that is worse, at least one."""
     if change > 0:
@@ -222,7 +239,7 @@ def fill_price(change: int, last: int, share: float) -> int:
     return max(int(np.floor(last * (1.0 - share))), 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def trade(
     t: int,
     a: int,
@@ -254,8 +271,8 @@ def trade(
     used = post(rows, used, t, flow, a, i, c, cash_at_last, change, last)
     if paid != cash_at_last:
         used = post(rows, used, t, SLIPPAGE, a, i, c, paid - cash_at_last, 0, fill)
-    size = size_of(change, fill, inverse, num, den)
-    fee = -part(-size, rate, RATE)
+    size = -paid if paid < 0 else size_of(change, fill, inverse, num, den)
+    fee = _billionths(size, rate, True) if rate >= 0 else -part(-size, rate, RATE)
     if fee != 0:
         used = post(rows, used, t, FEE, a, i, c, -fee, 0, fill)
     cash[a, c] += paid - fee
@@ -270,7 +287,7 @@ def trade(
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _maintenance(notional: float, i: int, terms: Terms) -> float:
     """Maintenance margin of a notional by its bracket."""
     k = 0
@@ -280,7 +297,7 @@ def _maintenance(notional: float, i: int, terms: Terms) -> float:
     return margin
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def judged(
     a: int, price: Floats, worth: Floats, dear: Floats, terms: Terms, state: State
 ) -> tuple[float, float, float]:
@@ -291,12 +308,13 @@ def judged(
     ``weight * worth`` if that is positive and ``dear`` if it is owed; requirements are valued at ``dear``.
     """
     alone = terms.alone[a]
-    net = np.empty(len(worth) if alone < 0 else 1)
     stake, needed, balance = 0.0, 0.0, 0.0
     if alone >= 0:
-        net[0] = state.cash[a, alone] * terms.quantum[alone]
-        stake = abs(net[0])
+        net = price  # not used, and nothing to set aside
+        balance = state.cash[a, alone] * terms.quantum[alone]
+        stake = abs(balance)
     else:
+        net = np.empty(len(worth))
         for c in range(len(worth)):
             net[c] = state.cash[a, c] * terms.quantum[c]
             stake += abs(net[c]) * dear[c]
@@ -305,34 +323,34 @@ def judged(
         if lots == 0:
             continue
         value = -lots * terms.unit[i] / price[i] if terms.inverse[i] else lots * terms.unit[i] * price[i]
-        notional, at = abs(value), 0
+        notional = abs(value)
         counted = state.entry[i] * terms.quantum[terms.currency[i]] if terms.at_entry[i] else notional
         margin = _maintenance(counted, i, terms) + terms.charged[i] * counted
         if alone < 0:
             at = terms.currency[i]
             notional, margin = notional * dear[at], margin * dear[at]
-        net[at] += value
+            net[at] += value
+        else:
+            balance += value
         needed += margin
         stake += notional
-    if alone >= 0:
-        balance = net[0]
-    else:
+    if alone < 0:
         for c in range(len(worth)):
             balance += net[c] * worth[c] * terms.weight[a, c] if net[c] > 0.0 else net[c] * dear[c]
     return balance, needed * terms.trigger[a], stake
 
 
-@njit(cache=True, nogil=True)
-def _stance(a: int, terms: Terms, state: State) -> tuple[bool, bool]:
-    """Whether the account holds anything, and whether it is long of anything."""
-    held, long = False, False
-    for i in range(terms.first[a], terms.first[a + 1]):
-        held |= state.lots[i] != 0
-        long |= state.lots[i] > 0
-    return held, long
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stance(begin: int, end: int, lots: Ints) -> tuple[bool, bool]:
+    """Whether an account is short of anything, and whether it is long of anything."""
+    short, long = False, False
+    for i in range(begin, end):
+        short |= lots[i] < 0
+        long |= lots[i] > 0
+    return short, long
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _verdict(a: int, t: int, price: Floats, tape: Tape, terms: Terms, state: State) -> int:
     """Whether the account lives at these prices, is liquidated, or is too close to say."""
     balance, needed, stake = judged(a, price, tape.worst[t], tape.dear[t], terms, state)
@@ -341,16 +359,16 @@ def _verdict(a: int, t: int, price: Floats, tape: Tape, terms: Terms, state: Sta
     return LIQUIDATION if balance < needed else DONE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def funding_of(lots: int, ticks: int, rate: int, inverse: bool, num: int, den: int) -> int:
     """Funding received by a position, in smallest units: rounded down if received, up if paid."""
     if (lots < 0) == (rate > 0):
-        size = abs(lots) * num // ticks if inverse else abs(lots) * ticks * num // den
-        return part(size, abs(rate), RATE)
-    return part(-size_of(lots, ticks, inverse, num, den), abs(rate), RATE)
+        size = _over(abs(lots) * num, ticks) if inverse else _over(abs(lots) * ticks * num, den)
+        return _billionths(size, abs(rate), False)
+    return -_billionths(size_of(lots, ticks, inverse, num, den), abs(rate), True)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _plain_room(
     t: int,
     first: int,
@@ -388,7 +406,76 @@ def _room(t: int, a: int, i: int, change: int, tape: Tape, terms: Terms, state: 
     return asked <= balance
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _weigh(
+    t: int, begin: int, end: int, wallet: float, close: Ints, unit: Floats, initial: Floats, lots: Ints, room: Floats
+) -> None:
+    """Balance, initial margin asked and all that is at stake of a plain account at the close."""
+    balance, asked, stake = wallet, 0.0, abs(wallet)
+    for j in range(begin, end):
+        value = lots[j] * unit[j] * close[t, j]
+        balance += value
+        stake += abs(value)
+        asked += abs(value) * initial[j]
+    room[0], room[1], room[2] = balance, asked, stake
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reach(t: int, stop: int, due: Flags, watch: bool) -> int:
+    """Bar up to which to look ahead from ``t``: past the next at which all may be traded, or as far as can be."""
+    end = min(t + FARTHEST, stop + 1)
+    if not watch:
+        for k in range(t, end):
+            if due[k]:
+                return k + 1
+    return end
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _foresee(
+    a: int,
+    begin: int,
+    end: int,
+    start: int,
+    stop: int,
+    high: Floats,
+    low: Floats,
+    unit: Floats,
+    cap: Floats,
+    rate: Floats,
+    taken: Floats,
+    trigger: float,
+    upper: float,
+    lots: Ints,
+    rise: Floats,
+    fall: Floats,
+) -> bool:
+    """Balance at or below which a plain account must be looked at closely at the bars ahead, with all prices at their
+    highs and, where it is long of anything, all at their lows; returns whether it is."""
+    short, long = _stance(begin, end, lots)
+    # The rung is compared at the close: within the extremes for each contract, but not for longs against shorts.
+    unclear = (short or long) and (upper <= 0.0 or (long and short and upper < np.inf))
+    level = np.inf if unclear else (0.0 if short or long else -np.inf)
+    for b in range(stop - start):
+        rise[a, b], fall[a, b] = level, level if long else -np.inf
+    if unclear:
+        return long
+    ratio = _ratio(trigger, upper)
+    for i in range(begin, end):
+        if lots[i] != 0:
+            add_demand(i, lots[i], 1.0, start, stop, high, unit, cap, rate, taken, ratio, rise, a, start)
+            if long:
+                add_demand(i, lots[i], 1.0, start, stop, low, unit, cap, rate, taken, ratio, fall, a, start)
+    return long
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ratio(trigger: float, upper: float) -> float:
+    """Times its requirement, what an account needs to be neither liquidated nor past its upper rung."""
+    return trigger / upper if upper < 1.0 else trigger
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def walk(
     start: int, stop: int, tape: Tape, terms: Terms, rule: Rule, state: State, paid: Ints, rows: Ints, used: int
 ) -> tuple[int, int, int, int]:
@@ -410,7 +497,9 @@ def walk(
     high, low, close, last, rate, settles = tape.high, tape.low, tape.close, tape.last, tape.rate, tape.settles
     slip, impact, tradable = tape.slip, tape.impact, tape.open
     lots, entry, cash, dead = state.lots, state.entry, state.cash, state.dead
-    cap, brackets, taken, unit, quantum = terms.cap, terms.rate, terms.taken, terms.unit, terms.quantum
+    cap, brackets, taken, trigger, unit, quantum = (
+        terms.cap, terms.rate, terms.taken, terms.trigger, terms.unit, terms.quantum
+    )  # fmt: skip
     first, currency, inverse, num, den, fees = (
         terms.first, terms.currency, terms.inverse, terms.num, terms.den, terms.fee
     )  # fmt: skip
@@ -418,10 +507,13 @@ def walk(
     due, target, width, edge, watch = rule.due, rule.target, rule.half_width, rule.to_edge, rule.watch
     upper, lower, events = rule.upper, rule.lower, rule.events
     price, suspect, wary = np.empty(count), np.empty(accounts, np.int64), np.zeros(accounts, np.bool_)
-    demand, spare = np.empty((accounts, FARTHEST)), np.empty(FARTHEST)
-    floor = np.array([(least[i] - 1) * quantum[currency[i]] for i in range(count)])
-    # bars whose demands are known, and how many are to be worked out at once: few where something happens often
-    known, until, reach = np.zeros(accounts, np.int64), np.zeros(accounts, np.int64), np.full(accounts, NEAREST)
+    # Demands at the highs and at the lows, and the bars for which they are known; when each contract is astray next, or
+    # up to where it is not.
+    rise, fall = np.empty((accounts, FARTHEST)), np.empty((accounts, FARTHEST))
+    known, until = np.zeros(accounts, np.int64), np.zeros(accounts, np.int64)
+    clear, astray = np.full(count, start), np.zeros(count, np.bool_)
+    room, half, push = np.empty(3), np.empty(count), np.empty(count)
+    ticks, moves = np.zeros(count, np.int64), np.zeros(count, np.int64)
     t = start
     while t <= stop:
         ahead = min(stop, events[t])
@@ -430,37 +522,45 @@ def walk(
                 continue
             if not plain[a]:
                 suspect[a], wary[a] = t, True
-                if watch or _stance(a, terms, state)[0]:
+                short, long = _stance(first[a], first[a + 1], lots)
+                if watch or short or long:
                     ahead = t
                 continue
+            if watch:
+                for i in range(first[a], first[a + 1]):
+                    while not astray[i] and clear[i] <= ahead:
+                        end = min(clear[i] + FARTHEST, stop + 1)
+                        found = next_astray(
+                            i, lots[i], clear[i], end, target, due, width[i], edge, last, unit[i],
+                            (least[i] - 1) * quantum[currency[i]],
+                        )  # fmt: skip
+                        clear[i], astray[i] = found if found >= 0 else end, found >= 0
+                    if astray[i]:
+                        ahead = min(ahead, clear[i])
             wallet = cash[a, alone[a]] * quantum[alone[a]]
             wallet -= WARY * abs(wallet)
             b = t
             while b <= ahead:
                 if b >= until[a]:
-                    far = min(b + reach[a], stop + 1)
-                    if not watch:
-                        for k in range(b, far):
-                            if due[k]:
-                                far = k + 1
-                                break
-                    demands(
-                        b, first[a], first[a + 1], high, low, unit, cap, brackets, taken, terms.trigger[a], upper[a],
-                        watch, due, target, width, edge, last, floor, lots, demand[a, : far - b], spare[: far - b],
+                    known[a], until[a] = b, _reach(b, stop, due, watch)
+                    wary[a] = _foresee(
+                        a, first[a], first[a + 1], b, until[a], high, low, unit, cap, brackets, taken, trigger[a],
+                        upper[a], lots, rise, fall,
                     )  # fmt: skip
-                    known[a], until[a], reach[a] = b, far, min(2 * reach[a], FARTHEST)
-                    wary[a] = _stance(a, terms, state)[1]
                 end = min(until[a], ahead + 1)
-                while b < end and demand[a, b - known[a]] < wallet:
+                while b < end and rise[a, b - known[a]] < wallet and fall[a, b - known[a]] < wallet:
                     b += 1
                 if b < end:
                     break
             suspect[a] = b
             if b <= ahead:
-                ahead, until[a], reach[a] = b, b, NEAREST
+                ahead, until[a] = b, b
         t = ahead
         for a in range(accounts):
-            if dead[a] or suspect[a] != t or not _stance(a, terms, state)[0]:
+            if dead[a] or suspect[a] != t:
+                continue
+            short, long = _stance(first[a], first[a + 1], lots)
+            if not (short or long):
                 continue
             code = _verdict(a, t, high[t], tape, terms, state)
             if code == DONE and wary[a]:
@@ -473,36 +573,71 @@ def walk(
         for a in range(accounts):
             if dead[a]:
                 continue
+            if settles[t] >= 0:
+                for i in range(first[a], first[a + 1]):
+                    if lots[i] != 0 and rate[t, i] != 0 and rate[t, i] != MISSING:
+                        amount = funding_of(lots[i], close[t, i], rate[t, i], inverse[i], num[i], den[i])
+                        cash[a, currency[i]] += amount
+                        paid[settles[t], i] = amount
+            if due[t]:
+                # all that is needed is read first: memory is slow, and it is asked for everything at once
+                for i in range(first[a], first[a + 1]):
+                    looked = not (watch and plain[a]) or clear[i] == t
+                    if clear[i] == t:
+                        clear[i], astray[i] = t + 1, False
+                    wanted, ticks[i], half[i], push[i] = target[t, i], last[t, i], slip[t, i], impact[t, i]
+                    follows = looked and tradable[t, i] and not np.isnan(wanted)
+                    moves[i] = int(rebalanced(float(lots[i]), wanted, width[i], edge)) - lots[i] if follows else 0
+            weighed = False
             for i in range(first[a], first[a + 1]):
-                if settles[t] >= 0 and lots[i] != 0 and rate[t, i] != 0 and rate[t, i] != MISSING:
-                    amount = funding_of(lots[i], close[t, i], rate[t, i], inverse[i], num[i], den[i])
-                    cash[a, currency[i]] += amount
-                    paid[settles[t], i] = amount
-            for i in range(first[a], first[a + 1]):
-                if not due[t] or not tradable[t, i] or np.isnan(target[t, i]):
-                    continue
-                change = int(rebalanced(float(lots[i]), target[t, i], width[i], edge)) - lots[i]
+                if not due[t]:
+                    break
+                held, change = lots[i], moves[i]
                 if change == 0:
                     continue
-                size = size_of(change, last[t, i], inverse[i], num[i], den[i])
-                if size < least[i] and lots[i] + change != 0:
+                size = size_of(change, ticks[i], inverse[i], num[i], den[i])
+                if size < least[i] and held + change != 0:
                     continue
-                if abs(lots[i] + change) > abs(lots[i]) and not (
-                    _plain_room(
-                        t, first[a], first[a + 1], i, change, cash[a, alone[a]] * quantum[alone[a]], lots, unit, close,
-                        initial,
-                    )
-                    if plain[a]
-                    else _room(t, a, i, change, tape, terms, state)
-                ):  # fmt: skip
-                    used = post(rows, used, t, REFUSED, a, i, currency[i], 0, change, last[t, i])
-                    continue
-                share = slip[t, i] + impact[t, i] * np.sqrt(size * quantum[currency[i]])
+                if plain[a] and not weighed:
+                    _weigh(
+                        t, first[a], first[a + 1], cash[a, alone[a]] * quantum[alone[a]], close, unit, initial, lots,
+                        room,
+                    )  # fmt: skip
+                    weighed = True
+                more = (abs(held + change) - abs(held)) * unit[i] * close[t, i] * initial[i]
+                if more > 0.0 or (initial[i] == 0.0 and abs(held + change) > abs(held)):
+                    spare = room[0] - room[1] - more
+                    if plain[a] and abs(spare) > CLOSE_CALL * room[2]:
+                        enough = spare > 0.0
+                    elif plain[a]:
+                        enough = _plain_room(
+                            t, first[a], first[a + 1], i, change, cash[a, alone[a]] * quantum[alone[a]], lots, unit,
+                            close, initial,
+                        )  # fmt: skip
+                    else:
+                        enough = _room(t, a, i, change, tape, terms, state)
+                    if not enough:
+                        used = post(rows, used, t, REFUSED, a, i, currency[i], 0, change, ticks[i])
+                        continue
+                share = half[i] + push[i] * np.sqrt(size * quantum[currency[i]])
+                before = cash[a, currency[i]]
                 used = trade(
-                    t, a, i, currency[i], change, TRADE, last[t, i], fill_price(change, last[t, i], share),
+                    t, a, i, currency[i], change, TRADE, ticks[i], fill_price(change, ticks[i], share),
                     (inverse[i], num[i], den[i], fees[i]), lots, entry, cash, rows, used,
                 )  # fmt: skip
-                until[a] = t
+                if plain[a]:
+                    value = change * unit[i] * close[t, i]
+                    room[0] += (cash[a, currency[i]] - before) * quantum[currency[i]] + value
+                    room[1] += more
+                    room[2] += abs(value)
+                    if held < 0 and lots[i] < 0 and not wary[a] and watch and t + 1 < until[a]:
+                        for sign, of in ((-1.0, held), (1.0, lots[i])):
+                            add_demand(
+                                i, of, sign, t + 1, until[a], high, unit, cap, brackets, taken,
+                                _ratio(trigger[a], upper[a]), rise, a, known[a],
+                            )  # fmt: skip
+                    else:
+                        until[a] = t
             if upper[a] < np.inf or lower[a] >= 0.0:
                 for i in range(first[a], first[a + 1]):
                     price[i] = close[t, i]
