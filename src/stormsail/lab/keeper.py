@@ -36,7 +36,7 @@ def account_sight(run: Run, account: int, step: int) -> AccountSight:
         if s.account == account
     )
     currency = run.course.currencies[alone] if alone >= 0 else run.course.account
-    shorts = tuple(_short(run, i, step) for i in run.legs(account))
+    shorts = tuple(position_sight(run, i, step) for i in run.legs(account))
     return AccountSight(spec.name, spec.venue, currency, balance, needed, coming, shorts)
 
 
@@ -176,13 +176,17 @@ def leg_of(run: Run, account: int, contract: str) -> int:
     return next(i for i in run.legs(account) if run.books.legs[i].contract.id == contract)
 
 
-def _short(run: Run, leg: int, step: int) -> HeldShort:
+def position_sight(run: Run, leg: int, step: int, target: Decimal | None = None) -> HeldShort:
+    """One position as its owner sees it; what a leg that is let alone should be is what is held of it, unless told."""
     contract, wanted = run.books.legs[leg].contract, run.rule.target[step, leg]
+    held = times(contract.lot, Decimal(int(run.books.state.lots[leg])))
+    if target is None:
+        target = held if np.isnan(wanted) else times(contract.lot, Decimal(int(wanted)))
     return HeldShort(
         contract=contract,
-        quantity=times(contract.lot, Decimal(int(run.books.state.lots[leg]))),
+        quantity=held,
         price=run.price(leg, int(run.books.tape.last[step, leg])),
-        target=Decimal(0) if np.isnan(wanted) else times(contract.lot, Decimal(int(wanted))),
+        target=target,
         tradable=bool(run.books.tape.open[step, leg]),
         carry=carry(run, leg, step),
     )

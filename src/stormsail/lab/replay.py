@@ -23,6 +23,7 @@ from stormsail.lab.ends import settle
 from stormsail.lab.keeper import answer, climb, collateral_rates
 from stormsail.lab.ledger import Flow, IntArray, Ledger
 from stormsail.lab.liquidation import alive, liquidate
+from stormsail.lab.rolls import schedule as schedule_rolls
 from stormsail.lab.run import RESERVE, SPOT_PLACES, Aim, Gain, Happening, Run, Tax, Turn
 from stormsail.lab.shock import Shock
 from stormsail.lab.shocks import strike
@@ -174,6 +175,7 @@ def _schedule(run: Run, shocks: Iterable[Shock], turns: Sequence[Turn]) -> None:
         for account, losses in strike(run, event, now):
             answer(run, account, losses, now)
 
+    schedule_rolls(run)
     for leg, column in enumerate(run.books.columns):
         if course.ends[column] < steps:
             run.at(int(course.ends[column]), lambda now, leg=leg: settle(run, leg, now))  # type: ignore[misc]  # default

@@ -125,6 +125,8 @@ class Run:
         woken: Accounts to be asked about at the next look whatever their ratio.
         goes: By leg, the bar it was last closed in by its venue, and lots closed in that bar.
         rolling: Rolls by leg.
+        wanted: By leg that is being rolled, the units the hedge wants of it and what takes its place together.
+        own: By leg that took another's place, lots the plan wants of it for itself.
         changed: When a leg's coin was last exchanged between perpetual and dated.
     """
 
@@ -151,6 +153,8 @@ class Run:
     woken: set[int] = field(default_factory=set)
     goes: dict[int, tuple[int, int]] = field(default_factory=dict)
     rolling: dict[int, Rolling] = field(default_factory=dict)
+    wanted: dict[int, Decimal] = field(default_factory=dict)
+    own: dict[int, FloatArray] = field(default_factory=dict)
     changed: dict[str, datetime] = field(default_factory=dict)
     counter: int = 0
 

@@ -19,7 +19,8 @@ def turn(run: Run, plan: Turn, step: int) -> None:
     """
     run.note(step, "plan", "portfolio", plan.reason)
     run.rule.target[step:] = run.aim(run.holdings())[step:]
-    run.rolling.clear()
+    for memory in (run.rolling, run.wanted, run.own):
+        memory.clear()
     for a, c, gap in sorted(_gaps(run, plan, step), key=lambda g: g[2]):
         if gap < 0:
             back = min(-gap, int(run.books.state.cash[a, c]))
