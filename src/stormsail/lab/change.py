@@ -310,8 +310,12 @@ def _early(plan: HedgePlan, policy: Policy, reserve: Reserve) -> Variant | NoVar
     if why or ladder is None:
         return NoVariant(name, why)
     early = replace(
-        ladder, latency=min(ladder.latency, QUICK), withdraw=min(ladder.withdraw, EARLY / 4),
-        warn=min(ladder.warn, 0.8 * EARLY), top_up=min(ladder.top_up, EARLY), top_up_to=min(ladder.top_up_to, EARLY / 2),
-    )  # fmt: skip
+        ladder,
+        latency=min(ladder.latency, QUICK),
+        withdraw=min(ladder.withdraw, EARLY / 4),
+        warn=min(ladder.warn, 0.8 * EARLY),
+        top_up=min(ladder.top_up, EARLY),
+        top_up_to=min(ladder.top_up_to, EARLY / 2),
+    )
     what = f"sent at a margin ratio of {EARLY:.0%} instead of {ladder.top_up:.0%}, there within an hour"
     return Variant(name, what, plan, replace(policy, ladder=early), reserve)

@@ -1,26 +1,14 @@
 """A storm let loose on a plan: the course its coins and contracts take, re-based to the plan's prices.
 
-Where the view holds bars of a past storm, a coin takes the path it took then, as do its contracts with their marks,
-highs and funding. Where it does not, each coin moves by this rule, which is told with the figure:
-
-1. the storm names the coin: that move;
-2. it names alts, and the coin is one: ``log(1+m) = log(1+alts) * b / b_group``, with ``b`` the coin's beta to BTC in
-   falls (rises for a rise), ``b_group`` the median of the portfolio's alts, and the quotient kept within the spread of
-   alts in that storm;
-3. it names BTC: ``log(1+m) = b * log(1+BTC)``;
-4. else the coin does not move.
-
-Between keyframes prices go straight in logarithms, hour by hour. What the coin's own beta alone would have made of
-BTC's move at that hour stands beside it as a check.
+Where the view holds bars of a past storm (:mod:`~stormsail.lab.bygone`), a coin takes the path it took then, as do its
+contracts with their marks, highs and funding; where it does not, the rule of :mod:`~stormsail.lab.coin_moves` moves it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from statistics import median
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,46 +17,22 @@ from stormsail.core import (
     Contract,
     Finding,
     Payoff,
-    StormsailError,
     Tenor,
     Trouble,
     Unavailable,
     to_float,
 )
 from stormsail.core.symbol import is_alt
-from stormsail.lab.course import ASSUMED_SLIPPAGE, HALF_SPREAD, HOUR, Course, grid, record, settlement_currency
+from stormsail.lab.bygone import Then, recorded
+from stormsail.lab.coin_moves import CoinMove, betas_of, path_of
+from stormsail.lab.course import ASSUMED_SLIPPAGE, HALF_SPREAD, HOUR, Course, grid, settlement_currency
 from stormsail.lab.ledger import IntArray
 from stormsail.lab.scenario import ALL, ALTS, LARGEST, Blow, Forced, Scenario, VenueBlow
 from stormsail.lab.setup import coins_of, contracts_of
 from stormsail.lab.shock import Deleveraged, Frozen, Shock, VenueGone
-from stormsail.market.lookup import Lookup
 from stormsail.market.panel import FloatArray
 from stormsail.market.source import MarketView
 from stormsail.plan.types import HedgePlan, Order
-
-LOOK_BEFORE = timedelta(days=1)
-"""Recorded bars must begin at least so long before the storm."""
-
-
-@dataclass(frozen=True, slots=True)
-class CoinMove:
-    """How far a coin goes, and why.
-
-    Attributes:
-        asset: Symbol.
-        extreme: Its largest move from the first moment on hourly closes, as a fraction.
-        end: Its move at the end.
-        recorded: Whether it is the path it took then.
-        how: The rule, with its figures.
-        check: What its beta alone makes of BTC's move at the same hour; NaN where its beta is unknown.
-    """
-
-    asset: str
-    extreme: float
-    end: float
-    recorded: bool
-    how: str
-    check: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,18 +59,6 @@ class Brewed:
         return sum(move.recorded for move in self.moves)
 
 
-@dataclass(frozen=True, slots=True)
-class Betas:
-    """Betas to BTC of one coin, NaN where unknown."""
-
-    down: float
-    up: float
-
-    def of(self, move: float) -> float:
-        """The beta for a move of BTC in that direction."""
-        return self.down if move < 0 else self.up
-
-
 def brew(
     plan: HedgePlan, scenario: Scenario, view: MarketView | None = None, *, rivals: Sequence[HedgePlan] = ()
 ) -> Brewed:
@@ -123,176 +75,14 @@ def brew(
     """
     coins, contracts = coins_of(plan), contracts_of([plan, *rivals])
     bases = sorted({*coins, *(c.base for c in contracts)})
-    then = _recorded(scenario, coins, contracts, view)
-    betas = _betas(plan)
+    then = recorded(scenario, coins, contracts, view)
+    betas = betas_of(plan)
     paths, moves = {}, []
     for asset in bases:
-        paths[asset], move = _path(asset, scenario, betas, then)
+        paths[asset], move = path_of(asset, scenario, betas, then)
         moves.append(move)
     course, findings = _course([plan, *rivals], scenario, contracts, paths, then)
     return Brewed(scenario, course, tuple(moves), _shocks(plan, scenario), findings)
-
-
-# --- moves ---------------------------------------------------------------------------------------------------------
-
-
-def _betas(plan: HedgePlan) -> dict[str, Betas]:
-    found = {}
-    for row in plan.exposure.assets:
-        if row.is_cash:
-            continue
-        usual = _value(row.risk.beta_btc)
-        down, up = (_value(b) for b in (row.risk.beta_down, row.risk.beta_up))
-        found[row.asset] = Betas(usual if math.isnan(down) else down, usual if math.isnan(up) else up)
-    return found
-
-
-def _value(maybe: object) -> float:
-    return math.nan if isinstance(maybe, Unavailable) else float(maybe.value)  # type: ignore[attr-defined]  # an Estimate
-
-
-def log_move(
-    asset: str, moves: Mapping[str, float], betas: Mapping[str, Betas], spread: tuple[float, float]
-) -> tuple[float, str]:
-    """Logarithmic move of a coin at a keyframe, and the rule that made it.
-
-    >>> round(math.expm1(log_move("SOL", {"BTC": -0.2}, {"SOL": Betas(1.5, 1.2)}, (0.5, 2.0))[0]), 3)
-    -0.284
-    """
-    if asset in moves:
-        return math.log1p(moves[asset]), "named by the storm"
-    beta = betas.get(asset, Betas(math.nan, math.nan))
-    if is_alt(asset) and ALTS in moves:
-        group = [b.of(moves[ALTS]) for name, b in betas.items() if is_alt(name)]
-        known = [b for b in group if b > 0]
-        own = beta.of(moves[ALTS])
-        if not known or not own > 0:
-            return math.log1p(moves[ALTS]), f"as the median alt, {moves[ALTS]:+.0%}; its beta is unknown"
-        least, most = spread
-        times = min(max(own / median(known), least), most)
-        return math.log1p(moves[ALTS]) * times, f"the median alt's {moves[ALTS]:+.0%}, times {times:.2f} for its beta"
-    btc = moves.get("BTC", 0.0)
-    if not btc:
-        return 0.0, "not moved by this storm"
-    slope = beta.of(btc)
-    if math.isnan(slope):
-        return math.log1p(btc), f"as BTC, {btc:+.0%}; its beta is unknown"
-    side = "falls" if btc < 0 else "rises"
-    return slope * math.log1p(btc), f"beta of {slope:.2f} in {side}, times BTC's {btc:+.0%}"
-
-
-def _drawn(asset: str, scenario: Scenario, betas: Mapping[str, Betas]) -> tuple[FloatArray, str]:
-    """Factor on the first price at each hour, shape (hours + 1,), and the rule at the largest move."""
-    found = [log_move(asset, frame.moves, betas, scenario.spread) for frame in scenario.keyframes]
-    hours = [frame.hour for frame in scenario.keyframes]
-    logs = np.interp(np.arange(scenario.hours + 1), hours, [log for log, _ in found])
-    return np.exp(logs), max(found, key=lambda f: abs(f[0]))[1]
-
-
-def _path(
-    asset: str, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None
-) -> tuple[FloatArray, CoinMove]:
-    if then is not None and asset in then.paths:
-        path, how, recorded = then.paths[asset], "the path it took then", True
-    elif then is not None and is_alt(asset) and asset not in scenario.assets and then.alts is not None:
-        path, how, recorded = then.alts, f"no bars of it; the median path of {then.n_alts} alts then", False
-    else:
-        path, how = _drawn(asset, scenario, betas)
-        recorded = False
-    far = int(np.argmax(np.abs(np.log(path))))
-    check = _check(asset, far, scenario, betas, then)
-    return path, CoinMove(asset, float(path[far] - 1.0), float(path[-1] - 1.0), recorded, how, check)
-
-
-def _check(asset: str, at: int, scenario: Scenario, betas: Mapping[str, Betas], then: _Then | None) -> float:
-    """What the coin's beta makes of BTC's move at that hour."""
-    known = then is not None and "BTC" in then.paths
-    path = then.paths["BTC"] if then is not None and known else _drawn("BTC", scenario, betas)[0]
-    btc = float(path[at] - 1.0)
-    slope = 1.0 if asset == "BTC" else betas[asset].of(btc) if asset in betas else math.nan
-    return math.expm1(slope * math.log1p(btc))
-
-
-# --- recorded bars -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Then:
-    """What was recorded of a past storm.
-
-    Attributes:
-        paths: Coin to factor on its first price, shape (hours + 1,).
-        course: Contracts as recorded, ``None`` if none were.
-        column: Contract id of the plan to its column there.
-        alts: Median path of the alts, ``None`` with fewer than three.
-        n_alts: How many alts.
-    """
-
-    paths: Mapping[str, FloatArray]
-    course: Course | None
-    column: Mapping[str, int]
-    alts: FloatArray | None
-    n_alts: int
-
-
-def _recorded(
-    scenario: Scenario, coins: Sequence[str], contracts: Sequence[Contract], view: MarketView | None
-) -> _Then | None:
-    """Bars of the storm's window, where the view has them."""
-    if view is None or scenario.window is None or scenario.window[1] > view.as_of:
-        return None
-    start, end = scenario.window
-    before = view.earlier(start)
-    if not any(info.start <= start - LOOK_BEFORE for info in before.catalogue()):
-        return None
-    now, during = Lookup.of(before), view.earlier(end)
-    wanted = sorted({*coins, *(c.base for c in contracts), *(a for a in scenario.assets)})
-    priced = [a for a in wanted if a not in STABLECOINS and not isinstance(now.price_series(a), Unavailable)]
-    same = {c.id: found for c in contracts if (found := _same(c, now)) is not None}
-    unique = tuple({c.id: c for c in same.values()}.values())
-    whole = _try(during, unique, priced, scenario)
-    spot = _relative(whole) if whole is not None else _one_by_one(during, priced, scenario)
-    whole = whole if whole is not None else _try(during, unique, (), scenario)
-    columns: dict[str, int] = {}
-    if whole is not None:
-        at = {c.id: j for j, c in enumerate(whole.contracts) if np.isfinite(whole.last[0, j])}
-        columns = {name: at[c.id] for name, c in same.items() if c.id in at}
-    alts = [path for asset, path in sorted(spot.items()) if is_alt(asset)]
-    middle = np.median(np.array(alts), axis=0) if len(alts) >= 3 else None
-    return _Then(spot, whole, columns, middle, len(alts)) if spot else None
-
-
-def _same(contract: Contract, now: Lookup) -> Contract | None:
-    """The contract as it was then, else a perpetual of its coin on any venue."""
-    if now.contract(contract.venue, contract.symbol) is not None:
-        return contract
-    others = now.perpetuals(contract.base)
-    if not others:
-        return None
-    key = others[0].key
-    return replace(
-        contract, venue=key.venue, symbol=key.contract, tenor=Tenor.PERPETUAL, payoff=Payoff.LINEAR, expiry=None
-    )
-
-
-def _relative(course: Course) -> dict[str, FloatArray]:
-    return {coin: course.spot[:, k] / course.spot[0, k] for k, coin in enumerate(course.coins)}
-
-
-def _one_by_one(view: MarketView, coins: Sequence[str], scenario: Scenario) -> dict[str, FloatArray]:
-    """Paths of those coins that have one, where not all of them do."""
-    parts = [_try(view, (), (coin,), scenario) for coin in coins]
-    return {coin: path for part in parts if part is not None for coin, path in _relative(part).items()}
-
-
-def _try(view: MarketView, contracts: Iterable[Contract], coins: Iterable[str], scenario: Scenario) -> Course | None:
-    """The recorded course, or nothing if a part of it is missing."""
-    if scenario.window is None:
-        return None
-    try:
-        return record(view, tuple(contracts), tuple(coins), start=scenario.window[0], step=HOUR)
-    except StormsailError:
-        return None
 
 
 # --- the course ----------------------------------------------------------------------------------------------------
@@ -300,7 +90,7 @@ def _try(view: MarketView, contracts: Iterable[Contract], coins: Iterable[str], 
 
 def _course(
     plans: Sequence[HedgePlan], scenario: Scenario, contracts: Sequence[Contract],
-    paths: Mapping[str, FloatArray], then: _Then | None,
+    paths: Mapping[str, FloatArray], then: Then | None,
 ) -> tuple[Course, tuple[Finding, ...]]:  # fmt: skip
     plan, coins = plans[0], coins_of(plans[0])
     times = grid(plan.as_of, plan.as_of + scenario.hours * HOUR, HOUR)
@@ -352,7 +142,7 @@ class _Leg:
 
 
 def _leg(
-    contract: Contract, start: float, scenario: Scenario, path: FloatArray, then: _Then | None,
+    contract: Contract, start: float, scenario: Scenario, path: FloatArray, then: Then | None,
     currencies: Sequence[str], worth: FloatArray,
 ) -> _Leg:  # fmt: skip
     steps = len(path)

@@ -14,6 +14,7 @@ from stormsail.core import Finding, InputError, StormsailError, Unavailable, to_
 from stormsail.instruments.types import VenueRecord
 from stormsail.lab.backtest import SALE_COST, spare_cash
 from stormsail.lab.change import NoVariant, Reserve, Variant, changes
+from stormsail.lab.coin_moves import CoinMove
 from stormsail.lab.course import HOUR, Course
 from stormsail.lab.effect import MaybeEffect, effect
 from stormsail.lab.ledger import ACCOUNT, AMOUNT, CURRENCY, FLOW, STEP, Flow
@@ -22,7 +23,7 @@ from stormsail.lab.replay import RESERVE, Happening, Replay, replay
 from stormsail.lab.result import Attribution, Paths, attribute, paths
 from stormsail.lab.scenario import Scenario
 from stormsail.lab.setup import set_up
-from stormsail.lab.storm import Brewed, CoinMove, brew
+from stormsail.lab.storm import Brewed, brew
 from stormsail.market.panel import FloatArray
 from stormsail.market.source import MarketView
 from stormsail.plan.types import HedgePlan
