@@ -39,7 +39,7 @@ def stress(
 
     rules, cash = named_policy(policy), reserve_of(reserve)
     chosen = choose(storms, every=every)
-    plan, bench = _plan(request, isolated=isolated)
+    plan, bench = plan_of(request, isolated=isolated)
     latest = _latest(request)
     _check(chosen, plan, latest, bench)
     if folder is not None:
@@ -96,7 +96,7 @@ def choose(named: Sequence[str], *, every: bool) -> tuple[Scenario, ...]:
     return tuple(found.values())
 
 
-def _plan(request: Request, *, isolated: bool) -> tuple[HedgePlan, Workbench]:
+def plan_of(request: Request, *, isolated: bool) -> tuple[HedgePlan, Workbench]:
     """The plan of the file: made for a portfolio, made again for a plan file."""
     from stormsail.app.margin_verbs import _is_plan
     from stormsail.margin.types import MarginMode

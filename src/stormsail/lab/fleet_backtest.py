@@ -206,9 +206,9 @@ def _replayed(
     )  # fmt: skip
 
 
-def figures_of(done: Replay) -> Figures:
-    """What a replay comes to."""
-    found: Paths = paths(done)
+def figures_of(done: Replay, found: Paths | None = None) -> Figures:
+    """What a replay comes to; ``found`` are its paths, if they are known already."""
+    found = found or paths(done)
     ratio, risky = found.ratio, bool(found.unhedged[0] > 0)
     known = ratio[~np.isnan(ratio)]
     events = Counter(line.what for line in done.log)

@@ -7,6 +7,7 @@ part that is not wanted is switched off by ``use = false``.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -141,6 +142,10 @@ def parse_policy(text: str, *, where: str = "policy") -> Policy:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"not TOML: {error}", cure="correct that line", where=where) from error
+    return _read(raw, where)
+
+
+def _read(raw: dict[str, Any], where: str) -> Policy:
     version = raw.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
         told = "no schema_version" if version is None else f"schema_version {version!r} is not known"
@@ -154,6 +159,46 @@ def parse_policy(text: str, *, where: str = "policy") -> Policy:
     except ConfigError as error:
         place = f"{where}, {error.where}" if error.where else where
         raise ConfigError(error.cause, cure=error.cure, where=place) from error
+
+
+def names() -> tuple[str, ...]:
+    """Every value of a policy by its dotted name, such as ``rebalance.half_width``."""
+    return ("replan", *(f"{section}.{key}" for section, (_, keys) in _ABOUT.items() for key in keys))
+
+
+def changed(policy: Policy, values: Mapping[str, str], *, where: str = "policy") -> Policy:
+    """A policy with some values changed, by dotted name and as they would stand in the file.
+
+    ``none`` leaves a value out; a value within a part that is switched off switches it on, unless its ``use`` is given.
+
+    Raises:
+        ConfigError: If a name is not known or a value cannot be.
+
+    >>> changed(Policy(), {"rebalance.half_width": "2%", "replan": "30d"}).rebalance.half_width
+    0.02
+    """
+    raw: dict[str, Any] = tomllib.loads(render_policy(policy))
+    for name, text in values.items():
+        if name not in names():
+            raise ConfigError(f"unknown key {name}", cure=suggest(name, names()), where=where)
+        section, _, key = name.rpartition(".")
+        place = raw.setdefault(section, {}) if section else raw
+        if "use" in place and f"{section}.use" not in values:
+            place["use"] = True
+        if text == "none":
+            place.pop(key, None)
+        else:
+            place[key] = _value(text)
+    return _read(raw, where)
+
+
+def _value(text: str) -> Any:
+    """A value as TOML would read it, or a text where it would not."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return found["value"] if len(found) == 1 else text
 
 
 def _policy(document: PolicyDocument) -> Policy:
