@@ -38,12 +38,13 @@ PARTS = {
     "funding": ("Funding", "received less paid"),
     "fees": ("Fees", "of trades, deliveries and sales"),
     "slippage": ("Slippage", "fills beyond the last price"),
-    "transfers": ("Transfers", "cost of moving collateral, and of borrowing it"),
+    "transfers": ("Transfers", "cost of moving collateral"),
     "liquidation": ("Liquidation", "kept by venues, less paid by their funds"),
     "deleveraging": ("Deleveraging", "forced buy-backs beyond the mark"),
     "lost": ("Lost", "written off with venues that are gone"),
     "currency": ("Currencies", "balances in currencies that moved"),
     "tax": ("Tax", "booked on the way"),
+    "interest": ("Interest", "paid on what was owed"),
 }
 """Parts of the change of equity: their names, and what they are."""
 
