@@ -19,6 +19,7 @@ from stormsail.market.load import load_panel
 from stormsail.market.lookup import Lookup
 from stormsail.market.panel import Panel
 from stormsail.market.resample import generator
+from stormsail.market.schema import Kind, SeriesKey
 from stormsail.market.source import MarketView
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -181,3 +182,26 @@ def test_quarterlies_and_perpetuals_of_july_2025(real_data: Path) -> None:
                 assert 2 * HOUR < found.half_life < 8 * HOUR
         assert 0.004 < week[False] < 0.007
         assert 0.0002 < week[True] < 0.0004
+
+
+@pytest.mark.realdata
+def test_perpetuals_of_three_venues_over_eighteen_months(real_data: Path) -> None:
+    """Coin-margined contracts part from spot in USDT twice as far as linear ones: they are priced in dollars."""
+    view = MarketView(DirectorySource(real_data), datetime(2024, 6, 30, tzinfo=UTC))
+    lookup, step = Lookup.of(view), 8 * HOUR
+    for coin in ("BTC", "ETH"):
+        week: dict[tuple[str, Kind], float] = {}
+        for info in (*lookup.perpetuals(coin), *lookup.inverse(coin)):
+            key = SeriesKey(Kind.SPOT, info.key.venue, f"{coin}@8h")
+            spot = next(i for i in lookup.fresh if i.key == key)
+            prices, _ = load_panel(view, {"F": info, "S": spot}, step=step, length=3 * 540)
+            found = told(convergence(prices, expiry=None))
+            assert isinstance(found.half_life, timedelta)
+            assert 4 * HOUR < found.half_life < 72 * HOUR
+            risk = found.horizons[1]
+            assert isinstance(risk, HorizonRisk)
+            assert risk.method == "measured"
+            week[info.key.venue, info.key.kind] = risk.sd
+        for venue in ("binance", "bybit", "okx"):
+            assert 0.0002 < week[venue, Kind.PERPETUAL] < 0.0005
+            assert week[venue, Kind.INVERSE] > 2 * week[venue, Kind.PERPETUAL]

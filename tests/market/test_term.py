@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stormsail.adapters.sources.directory import DirectorySource
 from stormsail.core import InputError, Trouble, Unavailable
+from stormsail.market.basis import annual_basis, implied_rate
 from stormsail.market.schema import Kind
 from stormsail.market.source import MarketView
 from stormsail.market.term import TermPoint, TermStructure, constant_maturity, forward_rates, term_structures
@@ -157,3 +159,23 @@ def test_quarterlies_of_july_2025(real_data: Path) -> None:
         assert isinstance(own.rate, float)
         assert abs(own.level) < 0.001 and 0.05 < own.rate < 0.10
         assert isinstance(curve.constant(30), Unavailable)
+
+
+@pytest.mark.realdata
+def test_a_curve_of_thirteen_ends_on_deribit(real_data: Path) -> None:
+    """Quotes of 2026-08-01, against the perpetual: nearly flat at 4 % a year beyond the first month."""
+    rows = pl.read_parquet(real_data / "deribit_term_structure_2026.parquet").filter(
+        (pl.col("ts").dt.year() == 2026) & (pl.col("ts").dt.month() == 8) & (pl.col("base") == "BTC")
+    )
+    now = rows["ts"][0]
+    middle = {row["instrument"]: (row["bid"] + row["ask"]) / 2 for row in rows.iter_rows(named=True)}
+    spot, curve = middle.pop("BTC-PERPETUAL"), []
+    for name, futures in middle.items():
+        end = datetime.strptime(name.removeprefix("BTC-"), "%d%b%y").replace(hour=8, tzinfo=UTC)
+        days = (end - now) / DAY
+        level, rate = futures / spot - 1, implied_rate(futures, spot, days)
+        curve.append(TermPoint(name, now, end, days, futures, spot, level, annual_basis(futures, spot, days), rate))
+    assert len(curve) == 13
+    assert constant_maturity(curve, 30) == pytest.approx(0.0390895, abs=1e-7)
+    assert constant_maturity(curve, 90) == pytest.approx(0.0398468, abs=1e-7)
+    assert all(0.03 < f.rate < 0.05 for f in forward_rates(curve) if f.start - now > 20 * DAY)
