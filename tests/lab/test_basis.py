@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stormsail.adapters.sources.directory import DirectorySource
 from stormsail.core import Contract, Payoff, Tenor
 from stormsail.lab.account import Leg, MarginAccount
 from stormsail.lab.basis import PLACES, split_basis
-from stormsail.lab.course import Course
+from stormsail.lab.course import Course, record
 from stormsail.lab.replay import Replay, replay
 from stormsail.lab.result import attribute
 from stormsail.market.resample import generator
+from stormsail.market.source import MarketView
 from stormsail.watch.policy import Follow, Policy, Rebalance
 
 START = datetime(2025, 7, 1, tzinfo=UTC)
@@ -150,3 +154,23 @@ def test_delivered_at_spot_a_short_has_received_the_basis_of_entry_whatever_happ
     targets = np.where(np.arange(31) < 24, -1_000.0, 0.0)[:, None]
     split = split_basis(held(course(spot, {dated: spot + basis}, [24]), targets))
     assert (split.known, split.residual) == (D(1_200), D(0))
+
+
+@pytest.mark.realdata
+def test_a_month_of_the_december_contract(real_data: Path) -> None:
+    """July 2025, one BTC short: basis was earned by plan, while it widened by more than that."""
+    view = MarketView(DirectorySource(real_data), datetime(2025, 7, 31, 20, tzinfo=UTC))
+    dated = replace(contract("BTCUSDT_251226", Tenor.DATED, hours=1), expiry=datetime(2025, 12, 26, 8, tzinfo=UTC))
+    own = contract("BTCUSDT", Tenor.PERPETUAL)
+    start = datetime(2025, 7, 2, tzinfo=UTC)
+    market = record(view, (dated, own), ("BTC",), start=start)
+    run = held(market, np.tile([-1_000.0, -1_000.0], (len(market.times), 1)))
+    split, whole = split_basis(run), attribute(run)
+    assert abs(split.total - whole.basis) < D("1e-15")
+    first, days = market.last[0, 0] - market.spot[0, 0], (dated.expiry - start) / timedelta(days=1)  # type: ignore[operator]
+    gone = (view.as_of - start) / timedelta(days=1)
+    part = split.by_contract["binance:BTCUSDT_251226"]
+    assert float(part.known) == pytest.approx(first * gone / days, abs=1e-6)
+    assert float(part.total) == pytest.approx(first - (market.last[-1, 0] - market.spot[-1, 0]), abs=1e-4)
+    assert part.residual < -part.known < 0
+    assert abs(split.by_contract["binance:BTCUSDT"].residual) < 100
