@@ -16,15 +16,19 @@ from stormsail.lab.replay import Gain, Replay, Turn, replay
 from stormsail.lab.result import attribute, paths
 from stormsail.lab.shock import Deleveraged, Frozen, Shock, VenueGone
 from stormsail.watch.policy import AfterLoss, Ladder, Lost, Policy, Roll, Switch
-from tests.lab.generated import VENUES, case
+from tests.lab.generated import VENUES, Case, case
 
 CASES = 240
 
 
 def busy(seed: int) -> Replay:
     """A generated case with a ladder, sales, shocks, transfers, a new plan, interest and a tax."""
-    given, draw = case(seed), Generator(Philox(key=77_000 + seed))
-    course = given.course
+    return busy_with(case(seed), seed)
+
+
+def busy_with(given: Case, seed: int) -> Replay:
+    """The same with another course or targets in it."""
+    draw, course = Generator(Philox(key=77_000 + seed)), given.course
     when = [course.moment(int(t)) for t in draw.integers(2, len(course.times), 4)]
     shocks: list[Shock] = []
     if draw.random() < 0.3:
