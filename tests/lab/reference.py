@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -58,11 +59,14 @@ class Held:
     def value(self, lots: int, ticks: int) -> Fraction:
         """Signed value in smallest units: of a linear or quanto contract lots times price, of an inverse one minus the
         coins its face is worth."""
-        contract = self.leg.contract
-        face = Fraction(contract.size) * Fraction(contract.lot) * lots
-        price = Fraction(ticks, 10**self.digits)
-        coins = -face / price if contract.payoff is Payoff.INVERSE else face * price
-        return coins * 10**self.places
+        if self.leg.contract.payoff is Payoff.INVERSE:
+            return -self.face * lots * 10**self.digits / ticks
+        return self.face * lots * ticks / 10**self.digits
+
+    def __post_init__(self) -> None:
+        contract, table = self.leg.contract, self.leg.table
+        self.face = Fraction(contract.size) * Fraction(contract.lot) * 10**self.places
+        self.tiers = [(Fraction(t.cap), Fraction(t.rate), Fraction(t.deduction)) for t in table.tiers] if table else []
 
     def ticks(self, price: float) -> int:
         """A price in ticks."""
@@ -77,10 +81,9 @@ class Held:
         counted = Fraction(self.entry) if self.leg.at_entry else abs(self.value(self.lots, ticks))
         counted /= 10**self.places
         margin = Fraction(0)
-        if self.leg.table is not None:
-            tiers = self.leg.table.tiers
-            tier = next((t for t in tiers if counted <= Fraction(t.cap)), tiers[-1])
-            margin = counted * Fraction(tier.rate) - Fraction(tier.deduction)
+        if self.tiers:
+            _, rate, deduction = next((t for t in self.tiers if counted <= t[0]), self.tiers[-1])
+            margin = counted * rate - deduction
         return margin + (counted * Fraction(self.leg.fee) if self.leg.counts_fee else 0)
 
 
@@ -140,6 +143,7 @@ class Reference:
         """Positions of an account."""
         return [(i, h) for i, h in enumerate(self.held) if h.account == a and h.lots]
 
+    @cache  # noqa: B019  one short life
     def weight(self, a: int, c: int) -> Fraction:
         """Share of a currency that counts."""
         account, name = self.accounts[a], self.course.currencies[c]
