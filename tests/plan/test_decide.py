@@ -279,3 +279,14 @@ def test_collateral_that_binds_is_used_up() -> None:
     posted = sum((m.collateral for m in made.margins), Decimal(0))
     assert Decimal(4850) <= posted <= Decimal(5000)
     assert any(line.startswith(f"collateral: {posted:,.0f} of 5,000") for line in made.binding)
+
+
+def test_a_limit_that_held_the_plan_back_is_named_whole() -> None:
+    """Contracts are told apart in the reasons of a coin: their ids hold a colon of their own."""
+    made = plan(Tolerance(coverage=SHARE, volume_share=1e-6))
+    full = [b for b in made.binding if b.startswith("capacity ")]
+    assert full and all("risk at an aversion of 50" in b for b in full)
+    names = {b.split(": ")[0] for b in full}
+    assert all(name.startswith("capacity binance:") and name.endswith("USDT") for name in names)
+    told = next(row.reason for row in made.coverage if "held back by" in row.reason)
+    assert any(name in told for name in names) and "capacity binance," not in told

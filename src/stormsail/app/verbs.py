@@ -55,6 +55,7 @@ def size(request: Request) -> None:
 def size_by_beta(value: str | None, beta: str | None, *, as_json: bool) -> None:
     """Print the notional to short against a value with a known beta, exactly, and what a 10 % fall does at ratio 1."""
     from stormsail.ratio.worked import beta_hedge_notional, hedged_fall
+    from stormsail.report.format import quantity
 
     if value is None or beta is None:
         raise InputError("--value and --beta belong together", cure="give both", where="size")
@@ -66,10 +67,9 @@ def size_by_beta(value: str | None, beta: str | None, *, as_json: bool) -> None:
                     "fall_of_10_percent_at_ratio_1": to_plain(fall)})  # fmt: skip
         return
     console = out()
-    console.print(f"Short {notional:,f} against {spot:,f} of spot with beta {slope:f}.", markup=False)
-    console.print(
-        f"At ratio 1 a fall of 10 % loses {-fall.spot:,f} on spot and gains {fall.hedge:,f} on the short.", markup=False
-    )
+    lost, gained = quantity(-fall.spot), quantity(fall.hedge)
+    console.print(f"Short {quantity(notional)} against {quantity(spot)} of spot with beta {slope:f}.", markup=False)
+    console.print(f"At ratio 1 a fall of 10 % loses {lost} on spot and gains {gained} on the short.", markup=False)
 
 
 def plan(request: Request, *, isolated: bool, out: Path | None) -> None:

@@ -11,7 +11,7 @@ from stormsail.instruments.candidates import route_of
 from stormsail.instruments.types import Route
 from stormsail.plan.cost import ContractCost, contract_cost, fee
 from stormsail.plan.desk import Desk
-from stormsail.plan.problem import FloatArray, Limit
+from stormsail.plan.problem import RISK_AVERSION, FloatArray, Limit
 from stormsail.plan.settle import Settled
 from stormsail.plan.tenor import rolls_of
 from stormsail.plan.types import Order
@@ -112,7 +112,8 @@ def _without_shadow(desk: Desk, book: Settled) -> tuple[str, ...]:
 def _worth(group: Limit, price: float) -> str:
     """What loosening a limit by a thousand is worth, from the shadow price of one unit."""
     gain = f"about {1000.0 * price:,.0f}" if price >= 0.0005 else "less than 1"
-    return f"1,000 {_LOOSER.get(group, 'more room there')} would be worth {gain} in risk, carry and cost"
+    more = _LOOSER.get(group, "more room there")
+    return f"1,000 {more} would be worth {gain} to it, in carry, cost and risk at an aversion of {RISK_AVERSION:g}"
 
 
 def _by_volume(desk: Desk, row: int) -> bool:
