@@ -46,7 +46,7 @@ _DRAWS = 400
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Change of value since the first moment, in the currency of account; losses are negative.
+    """Change of value since the moment before the hedge was opened, in the currency of account; losses are negative.
 
     Attributes:
         end: At the end.
@@ -302,10 +302,15 @@ def _money(plan: HedgePlan, course: Course) -> FloatArray:
     return total
 
 
-def _loss(path: FloatArray) -> Loss:
-    change = path - path[0]
+def _loss(path: FloatArray, before: float) -> Loss:
+    """Change from the value before anything was traded, so that opening the hedge is counted."""
+    change = path - before
     low = int(np.argmin(change))
     return Loss(float(change[-1]), float(change[low]), low)
+
+
+def _hedged(run: _Run) -> Loss:
+    return _loss(run.hedged, float(run.unhedged[0]))
 
 
 def _one(
@@ -317,12 +322,12 @@ def _one(
         rivals.append(own)
     brewed = brew(plan, scenario, view, rivals=rivals)
     now = _through(Variant("as it is", "", plan, policy, reserve), brewed)
-    hedged = _loss(now.hedged)
+    hedged, before = _hedged(now), float(now.unhedged[0])
     naive: Loss | Unavailable
     if isinstance(own, Unavailable):
         naive = own
     else:
-        naive = _loss(_through(Variant("naive", "", own, policy, reserve), brewed).hedged)
+        naive = _hedged(_through(Variant("naive", "", own, policy, reserve), brewed))
     tried = tuple(_try(each, brewed, hedged) for each in variants)
     least = HELPS * plan.exposure.value
     helpful = [each for each in tried if each.gain >= least]
@@ -335,13 +340,13 @@ def _one(
     ratio, nearest = _nearest(now)
     return StormResult(
         name=scenario.name, title=scenario.title, historical=scenario.historical, hours=scenario.hours,
-        value=float(now.unhedged[0]), unhedged=_loss(now.unhedged), hedged=hedged, naive=naive,
-        sold=_loss(sold_from_start), failure=_failure(now.replay, scenario, brewed.course), margin_ratio=ratio,
+        value=before, unhedged=_loss(now.unhedged, before), hedged=hedged, naive=naive,
+        sold=_loss(sold_from_start, before), failure=_failure(now.replay, scenario, brewed.course), margin_ratio=ratio,
         nearest=nearest, reserve_used=_reserve_used(now.replay), attribution=attribute(now.replay),
         effect=effect(now.unhedged, now.hedged, block=min(BLOCK, float(scenario.hours)), draws=_DRAWS),
         moves=brewed.moves, tried=tried, best=best, log=now.replay.log, findings=now.replay.findings,
-        failed=scenario.failed, path_unhedged=tuple((now.unhedged - now.unhedged[0]).tolist()),
-        path_hedged=tuple((now.hedged - now.hedged[0]).tolist()),
+        failed=scenario.failed, path_unhedged=tuple((now.unhedged - before).tolist()),
+        path_hedged=tuple((now.hedged - before).tolist()),
     )  # fmt: skip
 
 
@@ -350,7 +355,7 @@ def _try(each: Variant | NoVariant, brewed: Brewed, now: Loss) -> Tried:
     if isinstance(each, NoVariant):
         return Tried(each.name, "", Unavailable(each.why), math.nan, math.nan)
     try:
-        loss = _loss(_through(each, brewed).hedged)
+        loss = _hedged(_through(each, brewed))
     except StormsailError as error:
         return Tried(each.name, each.what, Unavailable(str(error)), math.nan, math.nan)
     return Tried(each.name, each.what, loss, loss.deepest - now.deepest, loss.end - now.end)
