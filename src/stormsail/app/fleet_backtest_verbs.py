@@ -30,6 +30,13 @@ SHARD = 64
 SHARD_IN_FULL = 1
 
 
+COLUMNS = (
+    "portfolios", "value", "unhedged", "hedged", "spot", "hedge", "basis", "funding", "fees", "slippage", "liquidation",
+    "lost", "liquidations",
+)  # fmt: skip
+"""Sums that are printed, where they are not all nothing."""
+
+
 def backtest(
     request: Request,
     *,
@@ -98,9 +105,9 @@ def _function(
         coins=file.symbols, workers=workers, tell=step,
     )  # fmt: skip
     course = stage.course
-    found = [f for f in (*stage.findings, *course.findings) if f.trouble in {Trouble.DEFER, Trouble.UNAVAILABLE}]
-    for finding in found:
-        talk().print(str(finding), markup=False)
+    for finding in (*stage.findings, *course.findings):
+        if finding.trouble in {Trouble.DEFER, Trouble.UNAVAILABLE}:
+            talk().print(str(finding), markup=False, soft_wrap=True)
     return RunFleet(stage, policy), digest([to_plain(stage.decks), digest_of(course)])
 
 
@@ -130,12 +137,12 @@ def _report(folder: RunFolder, file: FleetFile, before: int, *, as_json: bool) -
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("status")
-    columns = ("portfolios", "value", "unhedged", "hedged", "funding", "fees", "slippage", "liquidations")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
     for row in rows:
-        table.add_row(row["status"], *(f"{row[name]:,.0f}" for name in columns))
+        table.add_column(row["status"], justify="right", no_wrap=True)
+    for name in COLUMNS:
+        if any(row[name] for row in rows):
+            table.add_row(name, *(f"{row[name]:,.0f}" for row in rows))
     out().print(table)
     gone_on = f", {before} shards of them before" if before else ""
     talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)

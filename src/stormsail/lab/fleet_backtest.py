@@ -17,7 +17,7 @@ from enum import StrEnum
 import numpy as np
 
 from stormsail.audit import Tolerance
-from stormsail.core import STABLECOINS, Finding, StormsailError, Trouble, UnavailableError, plus
+from stormsail.core import STABLECOINS, Contract, Finding, StormsailError, Trouble, UnavailableError, plus
 from stormsail.instruments.types import VenueRecord
 from stormsail.lab.course import Course, record
 from stormsail.lab.deck import Deck, build_deck
@@ -94,11 +94,13 @@ class Stage:
     Attributes:
         decks: One for each moment of planning, rising.
         course: What the market did from the first to the end.
-        findings: Moments without a deck.
+        missing: Coins of the first deck that the course has no price of, and why.
+        findings: Moments without a deck, and those coins.
     """
 
     decks: tuple[Deck, ...]
     course: Course
+    missing: Mapping[str, str]
     findings: tuple[Finding, ...]
 
 
@@ -145,8 +147,25 @@ def set_stage(
     tell("what the market did")
     contracts = {leg.contract.id: leg.contract for deck in decks for leg in deck.legs}
     known = [contracts[name] for name in sorted(contracts)]
-    course = record(MarketView(ReadOnce(source), end), known, decks[0].coins, start=start)
-    return Stage(tuple(decks), course, tuple(findings))
+    course, missing = _recorded(MarketView(ReadOnce(source), end), known, decks[0].coins, start)
+    findings += [
+        Finding(Trouble.UNAVAILABLE, coin, why, "left out of every portfolio") for coin, why in missing.items()
+    ]
+    return Stage(tuple(decks), course, missing, tuple(findings))
+
+
+def _recorded(
+    view: MarketView, contracts: list[Contract], coins: tuple[str, ...], start: datetime
+) -> tuple[Course, dict[str, str]]:
+    """The course, and coins that could not be recorded: one of them must not stop the others."""
+    missing: dict[str, str] = {}
+    while True:
+        try:
+            return record(view, contracts, [coin for coin in coins if coin not in missing], start=start), missing
+        except UnavailableError as error:
+            if error.where not in coins or error.where in missing:
+                raise
+            missing[error.where] = error.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +186,27 @@ def run_shard(stage: Stage, policy: Policy, shard: FleetShard) -> tuple[FleetRun
     Coins without a price at the start are left out of plans and values throughout; a plan that is refused later leaves
     the one before it in force.
     """
-    first = plan_shard(stage.decks[0], shard)
-    priced = only(shard, frozenset(stage.decks[0].coins) | STABLECOINS)
-    later = [plan_shard(deck, priced) for deck in stage.decks[1:]]
-    return tuple(_one(stage, policy, shard, [first, *later], i) for i in range(len(shard.names)))
+    asked = plan_shard(stage.decks[0], shard)
+    priced = only(shard, frozenset(stage.course.coins) | STABLECOINS)
+    first = plan_shard(stage.decks[0], priced) if stage.missing else asked
+    made = [first, *(plan_shard(deck, priced) for deck in stage.decks[1:])]
+    return tuple(_one(stage, policy, shard, asked, made, i) for i in range(len(shard.names)))
 
 
-def _one(stage: Stage, policy: Policy, shard: FleetShard, made: list[FleetPlans], i: int) -> FleetRun:
+def _one(
+    stage: Stage, policy: Policy, shard: FleetShard, asked: FleetPlans, made: list[FleetPlans], i: int
+) -> FleetRun:
     name = shard.names[i]
-    if made[0].status[i] is Status.REFUSED:
-        return FleetRun(name, Fate.REFUSED, made[0].reason[i])
+    if asked.status[i] is Status.REFUSED:
+        return FleetRun(name, Fate.REFUSED, asked.reason[i])
     held = holdings_of(shard, i)
+    lost = [f"{coin} left out: {stage.missing[coin]}" for coin in held if coin in stage.missing]
+    if made[0].status[i] is Status.REFUSED:
+        return FleetRun(name, Fate.REFUSED, "; ".join(lost) or made[0].reason[i])
     pairs = zip(stage.decks, made, strict=True)
     plans = [fast_plan(deck, plan, i, held) for deck, plan in pairs if plan.status[i] is not Status.REFUSED]
-    reason, share = made[0].reason[i], float(made[0].coverage[i])
+    reason = "; ".join(filter(None, [made[0].reason[i], *lost]))
+    share = float(made[0].coverage[i])
     try:
         figures = figures_of(_replayed(stage, policy, plans, held, _cash(stage, shard, i)))
     except StormsailError as error:
