@@ -1,67 +1,20 @@
 """Liquidation while a plan is held: by hand, and on an invented market in which one coin goes through the roof."""
 
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from functools import cache
 
-import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stormsail.adapters.files.venue_files import load_venues
 from stormsail.audit.tolerance import Tolerance
 from stormsail.core import to_float
 from stormsail.lab import hold
-from stormsail.lab.held import _Account, maintenance_path
-from stormsail.margin.tiers import build_table, maintenance
 from stormsail.margin.types import MarginMode
 from stormsail.market.schema import Kind
 from stormsail.plan import HedgePlan, make_plan
 from tests.plan.market import AS_OF, portfolio, source
 from tests.support import MemorySource
-
-TABLE = build_table(
-    "x",
-    date(2024, 1, 1),
-    [(Decimal(100), Decimal("0.01"), Decimal(50)), (Decimal(1000), Decimal("0.05"), Decimal(10))],
-    "by hand",
-)
-
-
-def account(notionals: list[float], collateral: float, highs: list[list[float]]) -> _Account:
-    high = np.array(highs)
-    value = high * np.array(notionals)
-    needed = sum(maintenance_path(column, TABLE) for column in value.T)
-    return _Account("x", collateral, np.array(notionals), high, high, needed, np.zeros(len(high)))
-
-
-def test_maintenance_has_its_deduction() -> None:
-    # 1 % of the first 100, 5 % of what lies above: a flat 5 % would ask 10 of 200
-    np.testing.assert_allclose(maintenance_path(np.array([50.0, 100.0, 200.0]), TABLE), [0.5, 1.0, 6.0])
-
-
-@given(st.floats(0.01, 5000))
-def test_the_path_is_the_brackets(value: float) -> None:
-    exact = to_float(maintenance(Decimal(str(value)), TABLE))
-    assert maintenance_path(np.array([value]), TABLE)[0] == pytest.approx(exact, rel=1e-9)
-
-
-def test_the_same_two_shorts_pooled_and_alone() -> None:
-    rise, flat = [1.0, 1.2, 1.5], [1.0, 1.0, 0.9]
-    both = list(map(list, zip(rise, flat, strict=True)))
-    # pooled: 100 posted behind 100 and 100; at 1.5 and 0.9 it is 100 - 50 + 10 = 60, against 1 + 0.05 * 50 + 0.9
-    profit, dead = account([100.0, 100.0], 100.0, both).run()
-    assert dead is None
-    np.testing.assert_allclose(profit, [0.0, -20.0, -40.0])
-    # alone: 50 posted behind the first, of which nothing is left at 1.5; the other keeps its 50 and its gain
-    profit, dead = account([100.0], 50.0, [[x] for x in rise]).run()
-    assert dead == 2
-    np.testing.assert_allclose(profit, [0.0, -20.0, -50.0])
-    profit, dead = account([100.0], 50.0, [[x] for x in flat]).run()
-    assert dead is None
-    np.testing.assert_allclose(profit, [0.0, 0.0, 10.0])
 
 
 @cache
