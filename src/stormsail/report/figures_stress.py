@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from stormsail.lab.stress import StormResult, StressReport
+from stormsail.lab.stress import HELPS, StormResult, StressReport
 from stormsail.report.format import money
 from stormsail.report.style import HEDGED, MUTED, UNHEDGED, finish, hatched, rows_height, safe
 
@@ -43,8 +43,9 @@ def bars_figure(report: StressReport) -> go.Figure:
         marker=hatched(HEDGED),
     )  # fmt: skip
     figure.update_layout(barmode="group", yaxis={"autorange": "reversed", "type": "category"})
-    better = sum(s.saved > 0 for s in report.storms)
-    worse = sum(s.saved < 0 for s in report.storms)
+    least = HELPS * report.value
+    better = sum(s.saved >= least for s in report.storms)
+    worse = sum(s.saved <= -least for s in report.storms)
     title = f"The hedge lessens the deepest loss in {better} of {len(report.storms)} storms and deepens it in {worse}"
     x = f"Change of value at the deepest moment ({safe(report.currency)})"
     return finish(figure, title, x=x, y="", height=rows_height(2 * len(names)))

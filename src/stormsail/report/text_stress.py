@@ -10,7 +10,7 @@ from rich.console import Console
 
 from stormsail.core import Unavailable
 from stormsail.lab.scenario import Scenario
-from stormsail.lab.stress import StormResult, StressReport
+from stormsail.lab.stress import HELPS, StormResult, StressReport
 from stormsail.report.format import (
     count,
     ended,
@@ -113,7 +113,7 @@ def brief(report: StressReport) -> tuple[str, ...]:
         lines.append(f"A leg of the hedge fails in {len(broken)}: {listing([_short(s) for s in broken], most=12)}.")
     else:
         lines.append("No leg of the hedge fails in any.")
-    harmed = [s for s in found if s.saved < -1e-9 * report.value]
+    harmed = [s for s in found if s.saved <= -HELPS * report.value]
     if harmed:
         lines.append(
             f"In {len(harmed)} the hedge makes the deepest point worse: {listing([s.name for s in harmed], most=12)}."
@@ -202,7 +202,7 @@ def helpers_section(report: StressReport) -> Section:
         ),
         ("By how much the deepest point of the hedged value lies higher or lower, each change alone.",),
     )
-    least = 0.001 * report.value
+    least = HELPS * report.value
     for k, name in enumerate(tried.name for tried in (report.storms[0].tried if report.storms else ())):
         runs = [(s, s.tried[k]) for s in report.storms]
         known = [(s, t) for s, t in runs if not isinstance(t.loss, Unavailable)]
