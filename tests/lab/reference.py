@@ -275,7 +275,7 @@ class Reference:
         if account.currency is not None and account.trigger == 1 and h.leg.table is not None:
             position = self.position(h, ticks[i])
             left = self.net(a, h.currency, ticks) - sum((o.maintenance(ticks[k]) for k, o in others), Fraction(0))
-            wallet = decimal(left) - position.profit
+            wallet = decimal(left - Fraction(position.profit))
             out = close_out(position, wallet, day, fill=Decimal(worse).scaleb(-h.digits), again=again)
             if isinstance(out, Unavailable):
                 self.lose_all(a, t, ticks)
