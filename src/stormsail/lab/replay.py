@@ -111,7 +111,7 @@ def replay(
     """
     books = open_books(course, accounts)
     count, steps = len(books.legs), len(course.times)
-    target = np.ascontiguousarray(aim(holdings), dtype=np.float64).copy()
+    target = np.array(aim(holdings), dtype=np.float64, order="F")  # bands are followed along time
     if target.shape != (steps, count):
         raise ValueError(f"targets have shape {target.shape}, not {(steps, count)}")
     pledged = _pledged(course, accounts, holdings)
@@ -121,20 +121,30 @@ def replay(
     free = coins if sellable is None else {a: int(q.scaleb(SPOT_PLACES)) for a, q in sellable.items()}
     settlements = int(books.tape.settles.max(initial=-1)) + 1
     run = Run(
-        course=course, books=books, policy=policy, aim=aim, rule=_rule(course, books, policy, target, half_width),
+        course=course, books=books, policy=policy, aim=aim, rule=rule_of(course, books, policy, target, half_width),
         ledger=Ledger(), paid=np.zeros((settlements, count), dtype=np.int64), coins=dict(coins),
         free={a: min(units, coins.get(a, 0)) for a, units in free.items()}, wallet=_wallet(course, reserve or {}),
         transfer_cost=transfer_cost, tax=tax, costs=costs or {}, interest=interest or {},
     )  # fmt: skip
-    _book_deposits(run)
-    _schedule(run, shocks, turns)
-    _walk(run, tell)
+    go(run, shocks, turns, tell)
     _missing_funding(run)
     return Replay(
         course=course, books=books, ledger=run.ledger.filled.copy(), paid=run.paid, holdings=dict(holdings),
         reserve=dict(reserve or {}), pledged=pledged, coins=run.holdings(), wallet=run.wallet, log=tuple(run.log),
         findings=(*course.findings, *books.findings, *dict.fromkeys(run.findings)),
     )  # fmt: skip
+
+
+def go(
+    run: Run,
+    shocks: Iterable[Shock] = (),
+    turns: Sequence[Turn] = (),
+    tell: Callable[[int], None] = lambda step: None,
+) -> None:
+    """Take a run that has not begun to the end of its course; arguments as in :func:`replay`."""
+    _book_deposits(run)
+    _schedule(run, shocks, turns)
+    _walk(run, tell)
 
 
 def _walk(run: Run, tell: Callable[[int], None]) -> None:
@@ -192,8 +202,7 @@ def _schedule(run: Run, shocks: Iterable[Shock], turns: Sequence[Turn]) -> None:
     once = run.policy.rebalance.follow is Follow.HOLD
     then = "never opened: the policy trades once" if once else "opened once it is listed"
     for i, leg_ in enumerate(run.books.legs):
-        wanted = np.nan_to_num(run.rule.target[:, i]) != 0
-        if wanted[0] and not run.books.tape.open[0, i]:
+        if np.nan_to_num(run.rule.target[0, i]) != 0 and not run.books.tape.open[0, i]:
             run.findings.append(Finding(Trouble.NAKED, leg_.contract.id, "wanted before it can be traded", then))
 
 
@@ -243,7 +252,7 @@ def _pledged(course: Course, accounts: Sequence[MarginAccount], holdings: Mappin
     return found
 
 
-def _rule(
+def rule_of(
     course: Course, books: Books, policy: Policy, target: FloatArray, half_width: FloatArray | float
 ) -> kernels.Rule:
     """The policy's rebalancing as the compiled walk reads it."""
@@ -259,11 +268,7 @@ def _rule(
     watch = follow.follow is Follow.BAND and bool((width > 0).all())
     looks = (books.tape.settles >= 0) | (due & (not watch))
     looks[0] = True
-    events = np.full(steps, steps, dtype=np.int64)
-    following = steps
-    for t in range(steps - 1, -1, -1):
-        following = t if looks[t] else following
-        events[t] = following
+    events = np.minimum.accumulate(np.where(looks, np.arange(steps), steps)[::-1])[::-1].astype(np.int64)
     many = len(books.accounts)
     return kernels.Rule(
         due=due, events=events, watch=watch, target=target, half_width=width, to_edge=follow.to_edge,
@@ -273,7 +278,8 @@ def _rule(
 
 def _missing_funding(run: Run) -> None:
     """Name the settlements whose rate is not known."""
-    unknown = (run.books.tape.rate == kernels.MISSING).sum(axis=0)
+    tape = run.books.tape
+    unknown = (tape.rate[tape.settles >= 0] == kernels.MISSING).sum(axis=0)
     for i in np.flatnonzero(unknown):
         leg = run.books.legs[i].contract.id
         run.findings.append(
