@@ -62,6 +62,16 @@ def test_derived_contracts_say_what_they_assume() -> None:
     assert found["binance:BTCUSDT_240201"].tenor is Tenor.DATED
 
 
+def test_a_lot_the_venue_is_known_to_use_is_used() -> None:
+    known = venue()
+    rule = known.rules["defaults"][0]
+    lots = replace(rule, values={**rule.values, "lot": {"BTC": Decimal("0.001")}})
+    found = contracts(market(), binance=replace(known, rules={**known.rules, "defaults": (lots,)}))
+    assert (found["binance:BTCUSDT"].lot, found["binance:BTCUSDT_240201"].lot) == (Decimal("0.001"), Decimal("0.001"))
+    assert found["binance:SOLUSDT"].lot == contracts(market())["binance:SOLUSDT"].lot
+    assert found["binance:BTCUSD_PERP"].lot == 1
+
+
 def test_the_venues_own_metadata_comes_first() -> None:
     row = {
         "known_at": START,

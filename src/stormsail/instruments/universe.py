@@ -161,7 +161,7 @@ def _assumed(info: SeriesInfo, quoted: float | None, record: VenueRecord, as_of:
         tenor=Tenor.PERPETUAL if info.expiry is None else Tenor.DATED,
         payoff=Payoff.INVERSE if inverse else Payoff.LINEAR,
         size=size,
-        lot=Decimal(1) if inverse else power_of_ten(float(defaults.values["lot_value"]) / unit_value),
+        lot=Decimal(1) if inverse else _lot(defaults, info.asset, unit_value),
         tick=power_of_ten(price) * power_of_ten(10.0 ** -defaults.values["tick_digits"]),
         min_notional=max(defaults.values["min_notional"], size) if inverse else defaults.values["min_notional"],
         maker_fee=fees.values["maker"],
@@ -169,6 +169,12 @@ def _assumed(info: SeriesInfo, quoted: float | None, record: VenueRecord, as_of:
         expiry=info.expiry,
         origin=f"assumed: lot, tick, minimum by default rule; fees as of {fees.effective_from} ({fees.evidence.value})",
     )
+
+
+def _lot(defaults: Rule, asset: str, unit_value: float) -> Decimal:
+    """The lot the venue is known to use for a coin, else a round one worth about what its lots usually are."""
+    known: Mapping[str, Decimal] = defaults.values.get("lot", {})
+    return known.get(asset, power_of_ten(float(defaults.values["lot_value"]) / unit_value))
 
 
 def _inverse_size(defaults: Rule, asset: str) -> Decimal:

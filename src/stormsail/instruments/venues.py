@@ -56,11 +56,11 @@ RULES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "fees": (frozenset({"taker", "maker"}), frozenset({"what"})),
     "settlement": (frozenset({"method", "window_minutes"}), frozenset({"fee", "what"})),
     "margin": (frozenset({"formula"}), frozenset({"what"})),
-    "defaults": (frozenset({"min_notional", "lot_value", "tick_digits"}), frozenset({"inverse_size", "what"})),
+    "defaults": (frozenset({"min_notional", "lot_value", "tick_digits"}), frozenset({"inverse_size", "lot", "what"})),
 }
 """Every rule with the keys it must have and those it may have."""
 
-_EXACT = frozenset({"taker", "maker", "min_notional", "lot_value", "inverse_size", "fee"})
+_EXACT = frozenset({"taker", "maker", "min_notional", "lot_value", "inverse_size", "lot", "fee"})
 _STAMP = frozenset({"source", "as_of", "evidence"})
 
 
