@@ -19,6 +19,9 @@ from stormsail.lab.ledger import ACCOUNT, AMOUNT, CURRENCY, FLOW, ITEM, POSITION
 from stormsail.lab.replay import SPOT_PLACES, Replay
 from stormsail.market.panel import FloatArray
 
+LAST = Decimal("1e-30")
+"""Last decimal of a change of equity; what inverse contracts are worth has no last digit of its own."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paths:
@@ -155,7 +158,7 @@ class Attribution:
         currency: Gain on cash and open profit from the moves of their currencies.
         tax: Tax, where a rule books it.
         interest: Interest paid on what was owed.
-        change: Change of equity, worked out from what is held at the end, not from the parts.
+        change: Change of equity to the thirtieth decimal, worked out from what is held at the end, not from the parts.
     """
 
     spot: Decimal
@@ -180,9 +183,9 @@ class Attribution:
 
     @property
     def total(self) -> Decimal:
-        """Sum of the parts; equal to ``change``."""
+        """Sum of the parts; equal to ``change``, to the thirtieth decimal."""
         with localcontext(MONEY_CONTEXT):
-            return sum((getattr(self, name) for name in self.PARTS), Decimal(0))
+            return sum((getattr(self, name) for name in self.PARTS), Decimal(0)).quantize(LAST)
 
 
 def attribute(replay: Replay) -> Attribution:
@@ -224,7 +227,7 @@ def attribute(replay: Replay) -> Attribution:
         currency=_decimal(moved),
         tax=_decimal(parts[Flow.TAX]),
         interest=_decimal(parts[Flow.BORROW]),
-        change=_decimal(_equity_at_end(replay, worth) - _equity_at_start(replay)),
+        change=_decimal(_equity_at_end(replay, worth) - _equity_at_start(replay)).quantize(LAST, context=MONEY_CONTEXT),
     )
 
 
