@@ -191,6 +191,24 @@ def test_cash_that_is_named_bounds_what_is_posted(stage: Stage) -> None:
         assert less.coverage < more.coverage
 
 
+def test_a_reserve_is_an_amount_or_a_share_and_is_no_gain(stage: Stage) -> None:
+    shard = shard_of(3)
+    for plain, share in zip(run_shard(stage, HOLD, shard), run_shard(stage, HOLD, shard, 0.2), strict=True):
+        assert plain.figures is not None
+        assert share.figures is not None
+        assert share.figures.parts.spot == plain.figures.parts.spot
+        assert share.figures.fall_hedged < plain.figures.fall_hedged  # later plans are not short of cash
+    lots = []
+    for reserve in (None, 0.5):
+        runs = run_shard(stage, Policy(), shard, reserve)
+        lots.append(sum(run.figures.events.get("short of cash", 0) for run in runs if run.figures))
+    assert lots[0] > lots[1] == 0
+    lavish = run_shard(stage, Policy(), shard, Decimal(10**6))[0].figures
+    assert lavish is not None
+    assert runs[0].figures is not None
+    assert lavish.parts == runs[0].figures.parts
+
+
 def test_in_full_is_the_backtest_of_one() -> None:
     market, wish = source(), Tolerance(coverage=0.3)
     policy = replace(POLICIES["clock"], replan=timedelta(days=20))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stormsail.audit.tolerance import Tolerance
     from stormsail.lab.course import Course
     from stormsail.lab.fleet import FleetShard
-    from stormsail.lab.fleet_backtest import FleetRun
+    from stormsail.lab.fleet_backtest import FleetRun, Reserve
     from stormsail.lab.workers import Workers
     from stormsail.watch.policy import Policy
 
@@ -44,6 +44,7 @@ def backtest(
     end: str | None,
     policy: str,
     replan: str | None,
+    reserve: str | None,
     folder: Path,
     workers: int | None,
     cluster: str | None,
@@ -59,13 +60,14 @@ def backtest(
     if request.file is None:
         raise InputError("no file of portfolios was named", cure="give a Parquet file", where="PORTFOLIOS")
     tolerance, those, rules = request.tolerance(), choose(workers, cluster), named_policy(policy, replan)
+    cash = reserve_of(reserve)
     first = first_moment(start)
     bench = Workbench.open(request.data, None if end is None else parse_as_of(end, "--end"))
     output_folder(folder)
     with steps("fleet", quiet=request.as_json) as step:
         step("reading portfolios")
         file = look_through(request.file, size=SHARD_IN_FULL if full else SHARD)
-        function, market = _function(bench, tolerance, rules, first, file, those, full=full, step=step)
+        function, market = _function(bench, tolerance, rules, cash, first, file, those, full=full, step=step)
     place = RunFolder(folder)
     done = place.folder.begin(
         {
@@ -75,6 +77,7 @@ def backtest(
             "start": to_plain(first),
             "end": to_plain(bench.as_of),
             "policy": to_plain(rules),
+            "reserve": to_plain(cash),
             "tolerance": to_plain(tolerance),
             "digest_of_portfolios": file.digest,
             "digest_of_market": market,
@@ -86,8 +89,8 @@ def backtest(
 
 
 def _function(
-    bench: Workbench, tolerance: Tolerance, policy: Policy, start: datetime, file: FleetFile, workers: Workers, *,
-    full: bool, step: Callable[[str], None],
+    bench: Workbench, tolerance: Tolerance, policy: Policy, reserve: Reserve, start: datetime, file: FleetFile,
+    workers: Workers, *, full: bool, step: Callable[[str], None],
 ) -> tuple[Callable[[FleetShard], tuple[FleetRun, ...]], str]:  # fmt: skip
     """What runs a shard, and a digest of the market behind it."""
     from stormsail.app.fleet_verbs import digest
@@ -97,7 +100,7 @@ def _function(
         from stormsail.lab.fleet_backtest_full import RunInFull
 
         known = [bench.source.name, *(to_plain(info) for info in bench.view.catalogue())]
-        return RunInFull(bench.source, tolerance, policy, start, bench.as_of, load_venues), digest(known)
+        return RunInFull(bench.source, tolerance, policy, start, bench.as_of, load_venues, reserve), digest(known)
     from stormsail.lab.fleet_backtest import RunFleet, set_stage
 
     stage = set_stage(
@@ -108,7 +111,23 @@ def _function(
     for finding in (*stage.findings, *course.findings):
         if finding.trouble in {Trouble.DEFER, Trouble.UNAVAILABLE}:
             talk().print(str(finding), markup=False, soft_wrap=True)
-    return RunFleet(stage, policy), digest([to_plain(stage.decks), digest_of(course)])
+    return RunFleet(stage, policy, reserve), digest([to_plain(stage.decks), digest_of(course)])
+
+
+def reserve_of(text: str | None) -> Reserve:
+    """An amount, a share of each portfolio's coins such as ``20%``, or ``None``.
+
+    Raises:
+        ToleranceError: If it is neither.
+
+    >>> reserve_of("20%"), reserve_of("5_000")
+    (0.2, Decimal('5000'))
+    """
+    from stormsail.audit.tolerance import parse_amount, parse_share
+
+    if text is None:
+        return None
+    return parse_share(text, "--reserve") if text.rstrip().endswith("%") else parse_amount(text, "--reserve")
 
 
 def digest_of(course: Course) -> str:

@@ -73,6 +73,10 @@ def backtest(
     end: End = None,
     replan: Replan = None,
     policy: Rules = "band",
+    reserve: Annotated[
+        str | None,
+        typer.Option(help="Cash of each beside its collateral, as 5000 or 20% of its coins. Default: what is left."),
+    ] = None,
     out: Folder = Path("fleet-backtest"),
     workers: Processes = None,
     cluster: Cluster = None,
@@ -95,8 +99,8 @@ def backtest(
     from stormsail.app import fleet_backtest_verbs
 
     fleet_backtest_verbs.backtest(
-        request(locals()), start=start, end=end, policy=policy, replan=replan, folder=out, workers=workers,
-        cluster=cluster, full=full,
+        request(locals()), start=start, end=end, policy=policy, replan=replan, reserve=reserve, folder=out,
+        workers=workers, cluster=cluster, full=full,
     )  # fmt: skip
 
 

@@ -17,7 +17,18 @@ from enum import StrEnum
 import numpy as np
 
 from stormsail.audit import Tolerance
-from stormsail.core import STABLECOINS, Contract, Finding, StormsailError, Trouble, UnavailableError, plus
+from stormsail.core import (
+    STABLECOINS,
+    Contract,
+    Finding,
+    StormsailError,
+    Trouble,
+    UnavailableError,
+    floor_to,
+    from_float,
+    plus,
+    to_float,
+)
 from stormsail.instruments.types import VenueRecord
 from stormsail.lab.course import Course, record
 from stormsail.lab.deck import Deck, build_deck
@@ -31,6 +42,9 @@ from stormsail.lab.workers import Workers
 from stormsail.market.once import ReadOnce
 from stormsail.market.source import MarketSource, MarketView
 from stormsail.watch.policy import Policy
+
+Reserve = Decimal | float | None
+"""Cash beside the collateral: an amount, a share of the coins' value, or what the collateral leaves."""
 
 
 class Fate(StrEnum):
@@ -170,31 +184,40 @@ def _recorded(
 
 @dataclass(frozen=True, slots=True)
 class RunFleet:
-    """Plans a shard at every moment and takes it through the course."""
+    """Plans a shard at every moment and takes it through the course; arguments as in :func:`run_shard`."""
 
     stage: Stage
     policy: Policy
+    reserve: Reserve = None
 
     def __call__(self, shard: FleetShard) -> tuple[FleetRun, ...]:
         """See :func:`run_shard`."""
-        return run_shard(self.stage, self.policy, shard)
+        return run_shard(self.stage, self.policy, shard, self.reserve)
 
 
-def run_shard(stage: Stage, policy: Policy, shard: FleetShard) -> tuple[FleetRun, ...]:
+def run_shard(stage: Stage, policy: Policy, shard: FleetShard, reserve: Reserve = None) -> tuple[FleetRun, ...]:
     """Run every portfolio of a shard.
 
     Coins without a price at the start are left out of plans and values throughout; a plan that is refused later leaves
     the one before it in force.
+
+    Args:
+        stage: What all have in common.
+        policy: How plans are kept alive.
+        shard: The portfolios.
+        reserve: Cash of each beside what the first plan posts: an amount, or a share of its coins' value; by default
+            what its collateral leaves.
+
     """
     asked = plan_shard(stage.decks[0], shard)
     priced = only(shard, frozenset(stage.course.coins) | STABLECOINS)
     first = plan_shard(stage.decks[0], priced) if stage.missing else asked
     made = [first, *(plan_shard(deck, priced) for deck in stage.decks[1:])]
-    return tuple(_one(stage, policy, shard, asked, made, i) for i in range(len(shard.names)))
+    return tuple(_one(stage, policy, reserve, shard, asked, made, i) for i in range(len(shard.names)))
 
 
 def _one(
-    stage: Stage, policy: Policy, shard: FleetShard, asked: FleetPlans, made: list[FleetPlans], i: int
+    stage: Stage, policy: Policy, reserve: Reserve, shard: FleetShard, asked: FleetPlans, made: list[FleetPlans], i: int
 ) -> FleetRun:
     name = shard.names[i]
     if asked.status[i] is Status.REFUSED:
@@ -208,7 +231,7 @@ def _one(
     reason = "; ".join(filter(None, [made[0].reason[i], *lost]))
     share = float(made[0].coverage[i])
     try:
-        figures = figures_of(_replayed(stage, policy, plans, held, _cash(stage, shard, i)))
+        figures = figures_of(_replayed(stage, policy, reserve, plans, held, _cash(stage, shard, i)))
     except StormsailError as error:
         return FleetRun(name, Fate.FAILED, f"{error.code} {error.cause}", len(plans), share)
     fate = Fate.RAN if any(plan.orders for plan in plans) else Fate.NOTHING
@@ -222,14 +245,25 @@ def _cash(stage: Stage, shard: FleetShard, i: int) -> Decimal | None:
 
 
 def _replayed(
-    stage: Stage, policy: Policy, plans: list[FastPlan], held: Mapping[str, Decimal], cash: Decimal | None
-) -> Replay:
+    stage: Stage, policy: Policy, reserve: Reserve, plans: list[FastPlan], held: Mapping[str, Decimal],
+    cash: Decimal | None,
+) -> Replay:  # fmt: skip
     course, setup = set_up_fast(plans, held, stage.course)
-    spare = Decimal(0) if cash is None else cash - plus(cash for _, cash in plans[0].deposits.values())
+    if reserve is None:
+        spare = Decimal(0) if cash is None else cash - plus(cash for _, cash in plans[0].deposits.values())
+    else:
+        coins = {name: setup.holdings.get(name, Decimal(0)) for name in course.coins}
+        value = sum(to_float(q) * float(p) for q, p in zip(coins.values(), course.spot[0], strict=True))
+        spare = reserve_of(reserve, value)
     return replay(
         course, setup.accounts, setup.holdings, setup.aim, policy, reserve={"USDT": spare} if spare > 0 else {},
         sellable=setup.sellable, turns=setup.turns,
     )  # fmt: skip
+
+
+def reserve_of(reserve: Decimal | float, value: float) -> Decimal:
+    """An amount, or a share of a value in whole cents."""
+    return reserve if isinstance(reserve, Decimal) else floor_to(from_float(reserve * value), CENT)
 
 
 def figures_of(done: Replay, found: Paths | None = None) -> Figures:

@@ -11,7 +11,7 @@ from stormsail.core import StormsailError
 from stormsail.instruments.types import VenueRecord
 from stormsail.lab.backtest import run
 from stormsail.lab.fleet import FleetShard
-from stormsail.lab.fleet_backtest import Fate, FleetRun, figures_of
+from stormsail.lab.fleet_backtest import Fate, FleetRun, Reserve, figures_of, reserve_of
 from stormsail.lab.fleet_full import portfolio_of, wish_of
 from stormsail.lab.forward import moments, plans_forward
 from stormsail.market.once import ReadOnce
@@ -30,6 +30,7 @@ class RunInFull:
         policy: How plans are kept alive; its ``replan`` says how often one is made.
         start, end: First and last moment.
         venues: Gives the due-diligence records by venue key; called where the work is done.
+        reserve: As in :func:`~stormsail.lab.fleet_backtest.run_shard`.
     """
 
     source: MarketSource
@@ -38,6 +39,7 @@ class RunInFull:
     start: datetime
     end: datetime
     venues: Callable[[], Mapping[str, VenueRecord]]
+    reserve: Reserve = None
 
     def __call__(self, shard: FleetShard) -> tuple[FleetRun, ...]:
         """Run each portfolio; one that cannot be run is told with the error's own words."""
@@ -57,8 +59,10 @@ class RunInFull:
         except ValueError as error:
             return FleetRun(name, Fate.REFUSED, str(error))
         first, many = forward.plans[0], len(forward.plans)
+        value = sum(row.value for row in first.exposure.assets if not row.is_cash)
+        cash = None if self.reserve is None else {"USDT": reserve_of(self.reserve, value)}
         try:
-            figures = figures_of(run(forward, source, self.policy, end=self.end).replay)
+            figures = figures_of(run(forward, source, self.policy, end=self.end, reserve=cash).replay)
         except StormsailError as error:
             return FleetRun(name, Fate.FAILED, f"{error.code} {error.cause}", many, _coverage(first))
         fate = Fate.RAN if any(plan.orders for plan in forward.plans) else Fate.NOTHING

@@ -192,7 +192,17 @@ def aim_of(
     column = {contract.id: j for j, contract in enumerate(course.contracts)}
     spans = list(zip(plans, steps, [*steps[1:], len(course.times)], strict=True))
 
+    kept: dict[tuple[tuple[str, Decimal], ...], FloatArray] = {}  # asked again at every plan, mostly for the same coins
+
     def aim(now: Mapping[str, Decimal]) -> FloatArray:
+        key = tuple(sorted(now.items()))
+        if key not in kept:
+            kept.clear()
+            kept[key] = made(now)
+            kept[key].flags.writeable = False
+        return kept[key]
+
+    def made(now: Mapping[str, Decimal]) -> FloatArray:
         wanted = np.zeros((len(course.times), len(legs)))
         coins = {asset: to_float(q) for asset, q in {**held, **now}.items()}
         before = {asset: to_float(q) for asset, q in held.items()}
