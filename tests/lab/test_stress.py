@@ -324,15 +324,18 @@ def test_the_same_storms_give_the_same_bytes_and_one_that_fails_stops_no_other(
     plan: HedgePlan, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storms = [load_storms()[name] for name in ("tariff-2025", "venue-gone", "stablecoin-down")]
-    told: list[tuple[int, int]] = []
+    done: list[tuple[int, int]] = []
     first = stress(
-        plan, storms, bench.view, venues=bench.venues, reserve=RESERVE, tell=lambda a, b: told.append((a, b))
+        plan, storms, bench.view, venues=bench.venues, reserve=RESERVE, tell=lambda a, b: done.append((a, b))
     )
     second = stress(plan, storms, bench.view, venues=bench.venues, reserve=RESERVE)
     assert json.dumps(to_plain(first)) == json.dumps(to_plain(second))
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert done == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert not isinstance(first.storms[0].naive, Unavailable)
     assert "tariff-2025" in str(first)
+    own = {order.contract.id for order in plan.orders}
+    told = {f.subject.removeprefix("funding ") for f in first.storms[1].findings if f.subject.startswith("funding ")}
+    assert told == own
     late = replace(storms[0], name="late", keyframes=(*storms[0].keyframes[:1],), hours=0)
     mixed = stress(plan, [late, storms[1]], None, HOLD, reserve=RESERVE)
     assert list(mixed.refused) == ["late"]

@@ -344,7 +344,7 @@ def _one(
         sold=_loss(sold_from_start, before), failure=_failure(now.replay, scenario, brewed.course), margin_ratio=ratio,
         nearest=nearest, reserve_used=_reserve_used(now.replay), attribution=attribute(now.replay),
         effect=effect(now.unhedged, now.hedged, block=min(BLOCK, float(scenario.hours)), draws=_DRAWS),
-        moves=brewed.moves, tried=tried, best=best, log=now.replay.log, findings=now.replay.findings,
+        moves=brewed.moves, tried=tried, best=best, log=now.replay.log, findings=_own_findings(plan, now.replay),
         failed=scenario.failed, path_unhedged=tuple((now.unhedged - before).tolist()),
         path_hedged=tuple((now.hedged - before).tolist()),
     )  # fmt: skip
@@ -359,6 +359,13 @@ def _try(each: Variant | NoVariant, brewed: Brewed, now: Loss) -> Tried:
     except StormsailError as error:
         return Tried(each.name, each.what, Unavailable(str(error)), math.nan, math.nan)
     return Tried(each.name, each.what, loss, loss.deepest - now.deepest, loss.end - now.end)
+
+
+def _own_findings(plan: HedgePlan, done: Replay) -> tuple[Finding, ...]:
+    """What was noticed, but for contracts that only the plan's rivals hold."""
+    own = {order.contract.id for order in plan.orders}
+    others = {contract.id for contract in done.course.contracts} - own
+    return tuple(f for f in done.findings if f.subject.removeprefix("funding ") not in others)
 
 
 def _nearest(run: _Run) -> tuple[float, str]:
