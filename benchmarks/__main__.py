@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.timing import machine
 
-NAMES = ("startup", "rolling_beta", "plan_speed", "account_checks", "monte_carlo", "fleet")
+NAMES = ("startup", "rolling_beta", "plan_speed", "account_checks", "monte_carlo", "fleet", "backtest")
 
 
 def main() -> None:
