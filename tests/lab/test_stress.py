@@ -25,7 +25,8 @@ from stormsail.lab.scenario import Scenario
 from stormsail.lab.setup import contracts_of
 from stormsail.lab.shock import Deleveraged, VenueGone
 from stormsail.lab.storm import brew
-from stormsail.lab.stress import StormResult, stress
+from stormsail.lab.stress import stress
+from stormsail.lab.stress_result import StormResult
 from stormsail.plan.types import HedgePlan
 from stormsail.watch.policy import HOLD, Policy
 

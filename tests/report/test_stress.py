@@ -11,7 +11,8 @@ from rich.console import Console
 from stormsail.adapters.files.storm_files import load_storms
 from stormsail.app.api import Workbench, sample_portfolio
 from stormsail.audit.tolerance import Tolerance
-from stormsail.lab.stress import StressReport, stress
+from stormsail.lab.stress import stress
+from stormsail.lab.stress_result import StressReport
 from stormsail.report.figures_stress import figures, worst
 from stormsail.report.stress_html import key_figures, stress_html
 from stormsail.report.text_stress import brief, print_storms, print_stress

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stormsail.audit.tolerance import Tolerance
     from stormsail.core import Portfolio
     from stormsail.lab.scenario import Scenario
-    from stormsail.lab.stress import StressReport
+    from stormsail.lab.stress_result import StressReport
     from stormsail.plan.types import HedgePlan
 
 KIND, SCHEMA_VERSION = "stormsail stress", 1

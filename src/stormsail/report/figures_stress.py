@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from stormsail.lab.stress import HELPS, StormResult, StressReport
+from stormsail.lab.stress_result import HELPS, StormResult, StressReport
 from stormsail.report.format import money
 from stormsail.report.style import HEDGED, MUTED, UNHEDGED, finish, hatched, rows_height, safe
 

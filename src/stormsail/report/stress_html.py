@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormsail.lab.scenario import Scenario
-from stormsail.lab.stress import StressReport
+from stormsail.lab.stress_result import StressReport
 from stormsail.report.figures_stress import figures
 from stormsail.report.format import clean, count, money, percent
 from stormsail.report.html import TOP, neat, picture, signed

@@ -10,7 +10,7 @@ from stormsail.lab.effect import Effect
 from stormsail.lab.replay import Happening
 from stormsail.lab.result import Attribution
 from stormsail.lab.scenario import Scenario
-from stormsail.lab.stress import Loss, StormResult
+from stormsail.lab.stress_result import Loss, StormResult
 from stormsail.report.format import amounts, clean, count, ended, listing, money, percent, points, signed_points
 from stormsail.report.tables import Builder, Cell, Column, Section, Table, present
 from stormsail.report.text_backtest import PARTS

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from stormsail.core import Unavailable
 from stormsail.lab.scenario import Scenario
-from stormsail.lab.stress import HELPS, StormResult, StressReport
+from stormsail.lab.stress_result import HELPS, StormResult, StressReport
 from stormsail.report.format import (
     count,
     ended,
