@@ -59,8 +59,8 @@ def sight(run: Run, step: int, accounts: Sequence[int]) -> Sight:
 def offers(run: Run, step: int) -> tuple[Offer, ...]:
     """Every contract of every account that lives.
 
-    Room is counted at the balance the account put behind a unit of value at the start, and never beyond the venue's
-    initial margin.
+    Room is counted at the balance a unit of value had behind it at the start, in the account or in all together, where
+    less; and never beyond the venue's initial margin.
     """
     found = []
     for a, spec in enumerate(run.books.accounts):
@@ -68,7 +68,8 @@ def offers(run: Run, step: int) -> tuple[Offer, ...]:
             continue
         balance = run.judged(a, step)[0]
         for i in run.legs(a):
-            leg, rate = run.books.legs[i], max(run.collateral.get(a, 1.0), float(run.books.terms.initial[i]))
+            leg = run.books.legs[i]
+            rate = max(min(run.collateral.get(a, run.common), run.common), float(run.books.terms.initial[i]))
             short = sum(short_value(run, k, step) for k in run.legs(a))
             found.append(
                 Offer(
@@ -158,7 +159,8 @@ def carry_out(run: Run, acts: Iterable[Act], step: int) -> set[int]:
                 _withdraw(run, names[where], amount, step, f"{amount:,.2f} {currency}: {reason}")
             case Trade(where, contract, quantity, reason):
                 leg = leg_of(run, names[where], contract)
-                if order(run, leg, int(quantity / run.books.legs[leg].contract.lot), step, reason):
+                lots = int(quantity / run.books.legs[leg].contract.lot)
+                if order(run, leg, lots, step, reason):
                     touched.add(leg)
             case SellSpot(asset, quantity, reason):
                 sell(run, asset, int(quantity.scaleb(SPOT_PLACES)), step, reason)
@@ -172,8 +174,10 @@ def carry_out(run: Run, acts: Iterable[Act], step: int) -> set[int]:
 
 
 def leg_of(run: Run, account: int, contract: str) -> int:
-    """The leg of an account that is this contract."""
-    return next(i for i in run.legs(account) if run.books.legs[i].contract.id == contract)
+    """The leg of an account that is this contract; where both sides of it are held apart, the short one, since policies
+    speak of shorts."""
+    mine = [i for i in run.legs(account) if run.books.legs[i].contract.id == contract]
+    return min(mine, key=lambda i: (int(run.books.state.lots[i]), i))
 
 
 def position_sight(run: Run, leg: int, step: int, target: Decimal | None = None) -> HeldShort:
@@ -220,13 +224,15 @@ def _recover(run: Run, account: int, loss: Loss, step: int) -> None:
         run.findings.append(finding)
 
 
-def collateral_rates(run: Run) -> dict[int, float]:
-    """Balance each account puts behind a unit of value wanted at the start; accounts that want nothing are left out."""
-    found = {}
+def note_collateral(run: Run) -> None:
+    """Remember the balance behind a unit of value wanted at the start, of each account that wants any and of all."""
+    wanted, balances, values = np.nan_to_num(run.rule.target[0]), 0.0, 0.0
     for a in range(len(run.books.accounts)):
-        wanted = np.nan_to_num(run.rule.target[0])
+        alone = int(run.books.terms.alone[a])
+        worth = float(run.course.worth[0, alone]) if alone >= 0 else 1.0
         value = sum(short_value(run, i, 0, float(wanted[i])) for i in run.legs(a))
         balance = run.judged(a, 0)[0]
         if value > 0 and balance > 0:
-            found[a] = balance / value
-    return found
+            run.collateral[a] = balance / value
+            balances, values = balances + balance * worth, values + value * worth
+    run.common = balances / values if values > 0 else 1.0

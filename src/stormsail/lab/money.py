@@ -84,16 +84,34 @@ def _arrive(run: Run, sent: Transfer, step: int) -> None:
     run.woken.add(sent.account)
 
 
+def post_coins(run: Run, account: int, amount: int, step: int) -> int:
+    """Post coins of the holdings that are free as collateral, at once; returns what was posted.
+
+    In the ledger the coin turns into the currency of its own name at its price of the moment, then is sent.
+    """
+    asset = money_of(run, account)
+    k, c = run.course.coins.index(asset), run.course.currencies.index(asset)
+    units = min(amount, run.free.get(asset, 0), run.coins.get(asset, 0))
+    if units <= 0:
+        return 0
+    run.post(step, Flow.SPOT, RESERVE, k, c, units, -units)
+    run.coins[asset] -= units
+    run.free[asset] -= units
+    run.posted[asset] = run.posted.get(asset, 0) + units
+    move(run, step, RESERVE, account, c, units)
+    return units
+
+
 def sell(run: Run, asset: str, units: int, step: int, reason: str) -> None:
     """Sell coins at the moment's price; the proceeds join the reserve, and targets are made anew for what is left.
 
-    Wants of a contract change in the proportion in which the coins' own target does, so that what the policy has
-    reduced stays reduced.
+    What had been reduced below its target already stays as it is, as far as the coins that are left want it; what had
+    grown beyond it, or takes another's place, shrinks in proportion.
     """
     units = min(units, run.free.get(asset, 0))
     if units <= 0:
         return
-    before = run.aim(run.holdings())
+    before = run.aim(run.owned())
     k, c = run.course.coins.index(asset), run.course.currencies.index("USDT")
     price = Fraction(float(run.course.spot[step, k]))
     value = int(Fraction(units, 10**SPOT_PLACES) * price * 10 ** run.books.places[c])
@@ -102,10 +120,14 @@ def sell(run: Run, asset: str, units: int, step: int, reason: str) -> None:
     run.coins[asset] -= units
     run.free[asset] -= units
     run.note(step, "sold", asset, f"{Decimal(units).scaleb(-SPOT_PLACES):f} at {float(price):g}: {reason}")
-    fresh = run.aim(run.holdings())
+    fresh, wanted = run.aim(run.owned())[step:], run.rule.target[step:]
+    planned, left = before[step:], run.coins[asset] / (run.coins[asset] + units)
+    own = np.array([left if leg.contract.base == asset else 1.0 for leg in run.books.legs])
     with np.errstate(divide="ignore", invalid="ignore"):
-        kept = np.where(before[step:] != 0, fresh[step:] / before[step:], 1.0)
-    run.rule.target[step:] *= kept
+        shrunk = wanted * np.where(planned != 0, fresh / planned, own)
+    reduced = np.sign(wanted) * np.fmin(np.abs(wanted), np.abs(fresh))
+    within = (planned != 0) & (np.abs(wanted) <= np.abs(planned))
+    run.rule.target[step:] = np.where(np.isnan(wanted), np.nan, np.where(within, reduced, shrunk))
 
 
 def _up(value: Fraction) -> int:

@@ -20,7 +20,7 @@ from stormsail.lab.account import Books, MarginAccount, open_books, quanta
 from stormsail.lab.charges import TaxBook, charge_interest, midnights
 from stormsail.lab.course import Course
 from stormsail.lab.ends import settle
-from stormsail.lab.keeper import answer, climb, collateral_rates
+from stormsail.lab.keeper import answer, climb, note_collateral
 from stormsail.lab.ledger import Flow, IntArray, Ledger
 from stormsail.lab.liquidation import alive, liquidate
 from stormsail.lab.rolls import schedule as schedule_rolls
@@ -123,7 +123,8 @@ def replay(
     run = Run(
         course=course, books=books, policy=policy, aim=aim, rule=rule_of(course, books, policy, target, half_width),
         ledger=Ledger(), paid=np.zeros((settlements, count), dtype=np.int64), coins=dict(coins),
-        free={a: min(units, coins.get(a, 0)) for a, units in free.items()}, wallet=_wallet(course, reserve or {}),
+        free={a: min(units, coins.get(a, 0)) for a, units in free.items()},
+        posted={a: int(q.scaleb(SPOT_PLACES)) for a, q in pledged.items()}, wallet=_wallet(course, reserve or {}),
         transfer_cost=transfer_cost, tax=tax, costs=costs or {}, interest=interest or {},
     )  # fmt: skip
     go(run, shocks, turns, tell)
@@ -198,7 +199,7 @@ def _schedule(run: Run, shocks: Iterable[Shock], turns: Sequence[Turn]) -> None:
             run.at(step, lambda now: charge_interest(run, now))
     if run.policy.ladder is not None:
         run.rule.upper[:] = run.policy.ladder.warn
-    run.collateral = collateral_rates(run)
+    note_collateral(run)
     once = run.policy.rebalance.follow is Follow.HOLD
     then = "never opened: the policy trades once" if once else "opened once it is listed"
     for i, leg_ in enumerate(run.books.legs):

@@ -113,12 +113,13 @@ class Run:
         rule: Rebalancing as the compiled walk reads it; ``rule.target`` is what is wanted now.
         ledger, paid: Every movement; funding by settlement and leg.
         coins, free: Coins outside the accounts, and of them those that may be sold, in hundred-millionths.
+        posted: Coins of the holdings that were posted as collateral, in hundred-millionths.
         wallet: Cash outside the accounts in smallest units, shape (C,).
         transfer_cost: Cost of one transfer.
         tax: Tax rule, if any.
         costs: What a coin was bought at, for the tax rule.
         interest: Yearly rate on what is owed in a currency.
-        collateral: Balance put behind a unit of value at the start, by account.
+        collateral, common: Balance put behind a unit of value at the start, by account and over all of them.
         log, findings: What was done, and noticed.
         sent: Transfers on the way.
         frozen: Halts of transfers that have begun.
@@ -145,6 +146,8 @@ class Run:
     costs: Mapping[str, Decimal] = field(default_factory=dict)
     interest: Mapping[str, Decimal] = field(default_factory=dict)
     collateral: dict[int, float] = field(default_factory=dict)
+    common: float = 1.0
+    posted: dict[str, int] = field(default_factory=dict)
     log: list[Happening] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     due: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
@@ -224,5 +227,12 @@ class Run:
             self.books.state.cash[account, c] += cash
 
     def holdings(self) -> dict[str, Decimal]:
-        """Coins held now."""
+        """Coins held now outside the accounts."""
         return {asset: Decimal(units).scaleb(-SPOT_PLACES) for asset, units in self.coins.items()}
+
+    def owned(self) -> dict[str, Decimal]:
+        """Coins held now, those posted as collateral among them: what targets are made for."""
+        return {
+            asset: Decimal(units + self.posted.get(asset, 0)).scaleb(-SPOT_PLACES)
+            for asset, units in self.coins.items()
+        }
