@@ -260,3 +260,42 @@ def test_progress_is_told() -> None:
     )  # fmt: skip
     assert made == [(1, 3), (2, 3), (3, 3)]
     assert bars[-1] == (73, 73)
+
+
+@cache
+def backed() -> Backtest:
+    """Coins as collateral: next to no cash, and coin-margined contracts on two of the coins held."""
+    data = source(inverse=("BTC", "ETH", "AAA"))
+    mine = portfolio(data, coins=("BTC", "ETH", "AAA", "BBB"))
+    tolerance = Tolerance(coverage=0.5, collateral=Decimal(50))
+    return backtest(
+        mine, data, tolerance, Policy(replan=4 * DAY), start=START, end=END, venues=load_venues()
+    )  # fmt: skip
+
+
+def test_posted_coins_go_on_being_protected_when_a_plan_is_made_anew() -> None:
+    test = backed()
+    legs = [leg.contract.id for leg in test.replay.books.legs]
+    turn = int(np.searchsorted(test.course.times, np.datetime64((START + 4 * DAY).replace(tzinfo=None))))
+    for plan, step in ((test.plans[0], 0), (test.plans[1], turn)):
+        for order in plan.orders:
+            held = -int(test.paths.lots[step, legs.index(order.contract.id)]) * order.contract.lot
+            assert held == pytest.approx(order.quantity, rel=Decimal("0.06"))
+
+
+def test_a_later_plan_posts_the_coins_it_asks_for() -> None:
+    test = backed()
+    table = test.ledger_frame()
+    posted = table.filter((pl.col("flow") == "spot") & (pl.col("item") == pl.col("currency")))
+    assert posted.height > 0
+    for asset, amount, quantity in posted.select("item", "amount", "quantity").rows():
+        assert Decimal(quantity) == -amount
+        sent = table.filter((pl.col("flow") == "transfer") & (pl.col("currency") == asset))
+        assert sent["amount"].sum() == 0
+    assert all(account.liquidations == 0 for account in test.summary.accounts)
+    assert max(account.highest for account in test.summary.accounts) < 0.2
+    parts = test.attribution
+    assert abs(parts.total - parts.change) < Decimal("1e-30")
+    row = test.summary.outcome(HEDGED)
+    assert row is not None
+    assert row.change == pytest.approx(float(parts.change), abs=1e-6)

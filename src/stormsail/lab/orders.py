@@ -33,7 +33,7 @@ def follow(run: Run, leg: int, step: int) -> None:
     """Let what is wanted of a leg go on from what is held, moving as the plan's target does; constant where the plan
     wants nothing of it."""
     held = int(run.books.state.lots[leg])
-    plan = run.aim(run.holdings())[step:, leg]
+    plan = run.aim(run.owned())[step:, leg]
     if held and np.isfinite(plan[0]) and plan[0] * held > 0:
         run.rule.target[step:, leg] = plan * (held / plan[0])
     else:

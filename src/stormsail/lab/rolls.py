@@ -83,5 +83,5 @@ def _exchange(run: Run, leg: int, touched: set[int], step: int) -> None:
         return
     run.rule.target[step:, leg] = np.nan if run.books.state.lots[leg] else 0.0
     for i in touched - {leg}:
-        own = run.own.setdefault(i, np.nan_to_num(run.aim(run.holdings())[:, i]))
+        own = run.own.setdefault(i, np.nan_to_num(run.aim(run.owned())[:, i]))
         run.rule.target[step:, i] = own[step:] + (int(run.books.state.lots[i]) - own[step])

@@ -119,7 +119,7 @@ class AccountRecord:
         name: Account.
         highest: Highest margin ratio at the end of a bar, NaN if it never held anything; 1 is liquidation.
         when: Its moment.
-        liquidations: Times the venue closed it.
+        liquidations: Bars in which the venue closed positions of it by force, in one step or several.
         sent: Collateral sent to it beyond the first deposit, less what was taken back, in the currency of account.
     """
 
@@ -313,7 +313,7 @@ def _accounts(replay: Replay, paths: Paths) -> tuple[AccountRecord, ...]:
         column = ratio[:, a]
         known = np.isfinite(column) | np.isposinf(column)
         at = int(np.where(known, column, -1.0).argmax())
-        ends = sum(1 for line in replay.log if line.what == "liquidation" and line.where == account.name)
+        ends = len({line.when for line in replay.log if line.what == "liquidation" and line.where == account.name})
         found.append(
             AccountRecord(
                 account.name, float(column[at]) if known.any() else float("nan"), course.moment(at), ends,

@@ -153,9 +153,10 @@ def _winner(rival: Outcome, hedged: Outcome) -> str:
 def _losses(made: Summary) -> tuple[str, ...]:
     ends = sum(account.liquidations for account in made.accounts)
     highest = max((a.highest for a in made.accounts if not math.isnan(a.highest)), default=math.nan)
-    near = "" if math.isnan(highest) else f" The highest margin ratio at the end of a bar was {percent(highest)}"
     if ends:
-        return (f"Venues liquidated an account {count(ends, 'time')}.{near}{'.' if near else ''}",)
+        names = listing([account.name for account in made.accounts if account.liquidations])
+        return (f"Venues closed positions by force in {count(ends, 'bar')}: {names}. What was done is told below.",)
+    near = "" if math.isnan(highest) else f" The highest margin ratio at the end of a bar was {percent(highest)}"
     return (f"No account was liquidated.{near}{'; liquidation is at 100 %.' if near else ''}",)
 
 
