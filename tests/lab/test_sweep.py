@@ -23,6 +23,7 @@ SETTINGS = [
     for ratio, follow, hours, width in (
         (1.0, Follow.HOLD, 1, None), (0.5, Follow.CLOCK, 24, None), (1.0, Follow.CLOCK, 6, None),
         (0.8, Follow.BAND, 1, 0.02), (1.0, Follow.BAND, 1, 0.1), (3.0, Follow.BAND, 1, 0.05),
+        (3.0, Follow.CLOCK, 24, None),
     )
 ]  # fmt: skip
 

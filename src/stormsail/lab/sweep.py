@@ -107,17 +107,18 @@ def sweep(
 
     many = max(1, min(threads, len(settings)))
     with ThreadPoolExecutor(many) as pool:
-        list(pool.map(work, [range(k, len(settings), many) for k in range(many)]))
+        list(pool.map(work, [range(k * len(settings) // many, (k + 1) * len(settings) // many) for k in range(many)]))
     return Swept(tuple(settings), *found, *counts)
 
 
 @dataclass(slots=True)
 class _Room:
-    """Memory a thread uses again for each of its settings."""
+    """Memory a thread uses again for each of its settings; ``target`` holds those at ``ratio``, NaN for none."""
 
     ledger: Ledger
     target: FloatArray
     paid: NDArray[np.int64]
+    ratio: float = float("nan")
 
 
 def _one(
@@ -133,7 +134,8 @@ def _one(
     """Value, fall, costs and funding; trades and liquidations of one setting."""
     from stormsail.lab._sweep_kernels import outcome
 
-    np.multiply(wanted, setting.ratio, out=room.target)
+    if room.ratio != setting.ratio:
+        np.multiply(wanted, setting.ratio, out=room.target)
     room.paid[:], room.ledger.used = 0, 0
     policy = Policy(setting.rebalance, ladder=None, roll=None, after_loss=AfterLoss(Lost.NOTHING))
     coins = {asset: int(amount.scaleb(SPOT_PLACES)) for asset, amount in holdings.items()}
@@ -144,6 +146,8 @@ def _one(
         wallet=np.zeros(len(course.currencies), dtype=np.int64),
     )  # fmt: skip
     go(run)
+    untouched = not run.log and bool((course.ends >= len(course.times)).all())
+    room.ratio = setting.ratio if untouched else float("nan")
     tape, terms = books.tape, books.terms
     sums = np.zeros(len(Flow))
     end, fall = outcome(
