@@ -219,19 +219,15 @@ def effect_section(made: Summary) -> Section:
     for row in made.outcomes:
         if row.name == UNHEDGED:
             continue
-        if isinstance(row.effect, Effect):
-            said = row.effect.n
-            cells = [cell for part in _reductions(row.effect) for cell in _reduced(build, part)]
+        if isinstance(found := row.effect, Effect):
+            said = found.n
+            cells = [cell for part in (found.variance, found.es95, found.drawdown) for cell in _reduced(build, part)]
             build.add(row.name, *cells, strong=row.name == HEDGED)
         else:
-            gap = build.gap(row.effect.reason)
+            gap = build.gap(found.reason)
             build.add(row.name, gap, "", gap, "", gap, "")
     lead = (f"Judged on {count(said, 'change')} of value, {span(made.judged_by)} apart.",) if said else ()
     return Section("effect", "The risk it removed", lead, (build.table(),))
-
-
-def _reductions(found: Effect) -> tuple[Reduction, ...]:
-    return found.variance, found.es95, found.drawdown
 
 
 def _reduced(build: Builder, part: Reduction) -> tuple[Cell, str]:
@@ -293,7 +289,8 @@ def funding_section(made: Summary, currency: str) -> Section:
         ("Received is positive, paid is negative. Settlements without a known rate are left out, not counted as 0.",),
     )
     known = [row for row in made.funding if row.known]
-    texts = amount_rows([(r.received, r.paid, r.net) for r in [*known, _total(known)]], sign=True)
+    total = Funding("all", sum(r.received for r in known), sum(r.paid for r in known), 0, 0, True)
+    texts = amount_rows([(r.received, r.paid, r.net) for r in [*known, total]], sign=True)
     for row, cells in zip(known, texts, strict=False):
         build.add(row.contract, *cells, f"{row.settlements:,}", f"{row.unknown:,}")
     for row in made.funding:
@@ -305,10 +302,6 @@ def funding_section(made: Summary, currency: str) -> Section:
     if not made.funding:
         return Section("funding", "Funding", ("No perpetual was held.",))
     return Section("funding", "Funding", (_funding_lead(made.funding, currency),), (build.table(),))
-
-
-def _total(rows: Sequence[Funding]) -> Funding:
-    return Funding("all", sum(r.received for r in rows), sum(r.paid for r in rows), 0, 0, True)
 
 
 def _funding_lead(rows: Sequence[Funding], currency: str) -> str:
