@@ -36,6 +36,7 @@ ROOMS = {
     "ratio": "How much.",
     "forecast": "What may come.",
     "margin": "What keeps it alive.",
+    "protocol": "Tokenised futures: contracts, what they compile to, and their exact model.",
     "plan": "The decision.",
     "execution": "From orders to fills.",
     "watch": "When to act, and what is asked for.",
