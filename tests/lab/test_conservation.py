@@ -38,8 +38,9 @@ def busy_with(given: Case, seed: int) -> Replay:
             shocks.append(Deleveraged(when[1], venue, float(draw.choice([0.2, 1.0])), 0.03,
                                       ranked=bool(draw.random() < 0.5)))  # fmt: skip
     shocks.append(Frozen(min(when[2:]), max(when[2:]) + timedelta(hours=1)))
-    ladder = Ladder(latency=timedelta(hours=int(draw.integers(0, 5))), with_spot=bool(draw.random() < 0.4),
-                    withdraw=0.05, move=bool(draw.random() < 0.5), top_up_to=0.3)  # fmt: skip
+    ladder = Ladder(warn=0.35, top_up=0.5, top_up_to=0.3, reduce=0.7, reduce_to=0.4, close=0.9, withdraw=0.05,
+                    latency=timedelta(hours=int(draw.integers(0, 5))), with_spot=bool(draw.random() < 0.4),
+                    move=bool(draw.random() < 0.5))  # fmt: skip
     then = Lost(str(draw.choice(["rehedge", "sell", "nothing"])))
     switch = Switch(hold=timedelta(hours=2)) if draw.random() < 0.3 else None
     policy = Policy(given.rebalance, ladder, Roll(timedelta(hours=4), 3), switch, AfterLoss(then, timedelta(hours=1)))

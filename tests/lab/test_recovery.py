@@ -16,6 +16,9 @@ from stormsail.lab.shock import Deleveraged, VenueGone
 from stormsail.watch.policy import AfterLoss, Follow, Ladder, Lost, Policy, Rebalance
 from tests.lab.courses import contract, course, leg
 
+WIDE = {"warn": 0.35, "top_up": 0.5, "top_up_to": 0.2, "reduce": 0.7, "reduce_to": 0.4, "close": 0.9}
+"""Rungs far apart, for round figures."""
+
 STEPS = 12
 BTC = contract("BTC", venue="bybit")
 AWAY = contract("BTC", venue="okx")
@@ -101,7 +104,7 @@ def test_liquidated_and_the_reserve_is_empty() -> None:
 def test_a_short_moves_to_the_account_with_room_before_it_is_reduced() -> None:
     price = np.concatenate([[100.0, 100.0], np.full(STEPS - 2, 152.0)])
     market = course({BTC: price, AWAY: price}, spot={"BTC": price})
-    ladder = Ladder(move=True, latency=timedelta(hours=30))
+    ladder = Ladder(**WIDE, move=True, latency=timedelta(hours=30))
     run = run_with(market, policy(Lost.NOTHING, ladder), both=True)
     lots = paths(run).lots
     assert lots[-1, 0] > -100
@@ -113,7 +116,7 @@ def test_reduced_and_sold_together_it_stays_reduced() -> None:
     """Coins that a reduced short protected are sold; what is wanted of it from then on is what is held."""
     price = np.concatenate([[100.0, 100.0], np.full(STEPS - 2, 152.0)])
     market = course({BTC: price, AWAY: price}, spot={"BTC": price})
-    run = run_with(market, policy(Lost.NOTHING, Ladder(with_spot=True)), deposit="610")
+    run = run_with(market, policy(Lost.NOTHING, Ladder(**WIDE, with_spot=True)), deposit="610")
     lots = paths(run).lots[:, 0]
     assert -100 < lots[2] < 0
     assert (lots[2:] == lots[2]).all()

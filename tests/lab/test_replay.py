@@ -25,6 +25,8 @@ from tests.lab.test_conservation import busy_with
 from tests.support import MemorySource, bars, funding, info_of, random_walk
 
 NOTHING = AfterLoss(Lost.NOTHING)
+WIDE = {"warn": 0.35, "top_up": 0.5, "top_up_to": 0.2, "reduce": 0.7, "reduce_to": 0.4, "close": 0.9}
+"""Rungs far apart, for round figures."""
 
 
 def one(market: Course, lots: float, deposit: str, policy: Policy, **more: object) -> Replay:
@@ -91,7 +93,7 @@ def test_a_perpetual_that_pays_less_is_exchanged() -> None:
 def test_collateral_arrives_after_its_latency_and_after_a_halt() -> None:
     of = contract("BTC")
     price = np.concatenate([[100.0, 100.0], np.full(28, 127.0)])
-    ladder = Ladder(latency=timedelta(hours=5))
+    ladder = Ladder(**WIDE, latency=timedelta(hours=5))
     policy = Policy(Rebalance(Follow.HOLD), ladder, None, None, NOTHING)
     market = course({of: price})
     run = one(market, -100.0, "380", policy, reserve={"USDT": D(1000)})
@@ -99,7 +101,7 @@ def test_collateral_arrives_after_its_latency_and_after_a_halt() -> None:
     halt = Frozen(market.moment(4), market.moment(15))
     held = one(market, -100.0, "380", policy, reserve={"USDT": D(1000)}, shocks=[halt])
     assert {line.what: line.when for line in held.log}["arrived"] == market.moment(15)
-    at_once = Policy(Rebalance(Follow.HOLD), Ladder(latency=timedelta(0)), None, None, NOTHING)
+    at_once = Policy(Rebalance(Follow.HOLD), Ladder(**WIDE, latency=timedelta(0)), None, None, NOTHING)
     quick = one(market, -100.0, "380", at_once, reserve={"USDT": D(1000)})
     assert {line.what: line.when for line in quick.log}["arrived"] == market.moment(2)
 
@@ -153,7 +155,7 @@ def test_tax_is_asked_for_every_gain_and_only_where_a_rule_is_given() -> None:
 def test_a_sale_is_taxed_on_what_it_brought_beyond_its_cost() -> None:
     of = contract("BTC")
     market = course({of: [100.0, 100.0, 134.0, 134.0]})
-    policy = Policy(Rebalance(Follow.HOLD), Ladder(with_spot=True), None, None, NOTHING)
+    policy = Policy(Rebalance(Follow.HOLD), Ladder(**WIDE, with_spot=True), None, None, NOTHING)
     seen: list[Gain] = []
     run = one(market, -100.0, "430", policy, holdings={"BTC": D(10)}, tax=lambda g: seen.append(g) or D(0),
               costs={"BTC": D(30)})  # fmt: skip
@@ -237,7 +239,7 @@ def _recorded(source: MemorySource, start: datetime) -> Replay:
     legs = [leg(contract(coin)) for coin in ("AAA", "BBB")]
     market = record(source.view(), [x.contract for x in legs], ["AAA", "BBB"], start=start)
     account = MarginAccount("a", "binance", tuple(legs), {"USDT": D(600)}, currency="USDT")
-    policy = Policy(Rebalance(Follow.BAND, half_width=0.02), Ladder(latency=timedelta(hours=4)), None, None,
+    policy = Policy(Rebalance(Follow.BAND, half_width=0.02), Ladder(**WIDE, latency=timedelta(hours=4)), None, None,
                     AfterLoss(Lost.REHEDGE, timedelta(hours=2)))  # fmt: skip
     wanted = -100.0 * market.last / market.last[0]
     return replay(market, [account], {"AAA": D(10), "BBB": D(10)}, lambda coins: wanted, policy,

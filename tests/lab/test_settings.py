@@ -90,7 +90,7 @@ def test_the_grid_is_every_combination() -> None:
     assert [s.policy.rebalance.half_width for s in found] == [0.01, None, 0.01, None]
     assert {s.tolerance.survive for s in found} == {0.2}
     assert {s.tolerance.venues for s in found} == {("binance", "bybit")}
-    assert len(grid(["ladder.top_up=0.4,0.45,0.5", "tolerance.coverage=20%"], {}, Policy())) == 3
+    assert len(grid(["ladder.top_up=0.1,0.15,0.2", "tolerance.coverage=20%"], {}, Policy())) == 3
 
 
 @pytest.mark.parametrize(

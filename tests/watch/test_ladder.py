@@ -16,7 +16,10 @@ from stormsail.watch.policy import Ladder
 from stormsail.watch.sight import AccountSight, Sight
 from tests.watch.support import NOW, account, contract, offer, short
 
-LADDER = Ladder()
+WIDE = {"warn": 0.35, "top_up": 0.5, "top_up_to": 0.2, "reduce": 0.7, "reduce_to": 0.4, "close": 0.9}
+"""Rungs far apart, for round figures."""
+
+LADDER = Ladder(**WIDE)
 A, B = contract("AAA"), contract("BBB", lot="1")
 
 
@@ -82,7 +85,7 @@ def test_reduce_waits_for_a_transfer_that_will_do():
 
 
 def test_a_transfer_that_takes_no_time_goes_before_a_reduction():
-    at_once, seen = Ladder(latency=timedelta(0)), account(1000.0, 800.0, short(A, "-100", 10.0))
+    at_once, seen = Ladder(**WIDE, latency=timedelta(0)), account(1000.0, 800.0, short(A, "-100", 10.0))
     assert isinstance(respond(at_once, seen, D(3000))[0], TopUp)
     assert isinstance(respond(at_once, seen, D(2999))[0], Trade)
     assert isinstance(respond(LADDER, seen, D(3000))[0], Trade)
@@ -110,7 +113,7 @@ def test_what_cannot_be_traded_is_named_and_the_others_carry_it():
 
 def test_with_the_spot_leg_the_freed_coins_are_sold_as_far_as_they_may_be():
     coin = contract("CCC", payoff=Payoff.INVERSE, lot="1", size="100")
-    with_spot = Ladder(with_spot=True)
+    with_spot = Ladder(**WIDE, with_spot=True)
     seen = account(1000.0, 950.0, short(A, "-100", 10.0), short(coin, "-50", 200.0))
     acts = respond(with_spot, seen, D(0), sellable={"AAA": D(60), "CCC": D(1000)})
     assert [(a.asset, a.quantity) for a in acts if isinstance(a, SellSpot)] == [("AAA", D(60)), ("CCC", D(25))]
@@ -121,7 +124,7 @@ def test_with_the_spot_leg_the_freed_coins_are_sold_as_far_as_they_may_be():
 
 def test_a_short_moves_to_a_venue_with_room_and_its_coins_stay():
     """Room for 600 at 12 is 50 units; 100 are bought back here, so 50 coins are left to be sold."""
-    ladder = Ladder(move=True, with_spot=True)
+    ladder = Ladder(**WIDE, move=True, with_spot=True)
     twin = offer(contract("AAA", venue="bybit", lot="1"), 12.0, room=600.0)
     near = offer(contract("AAA", lot="1"), 12.0)
     seen = account(1000.0, 950.0, short(A, "-100", 10.0))
@@ -132,7 +135,7 @@ def test_a_short_moves_to_a_venue_with_room_and_its_coins_stay():
 
 
 def test_withdraw_leaves_the_ratio_of_a_top_up():
-    ladder = Ladder(withdraw=0.05)
+    ladder = Ladder(**WIDE, withdraw=0.05)
     (act,) = respond(ladder, account(10_000.0, 100.0), D(0), falling=True)
     assert isinstance(act, Withdraw)
     assert act.amount == D("9500.00")
@@ -157,7 +160,7 @@ def test_one_reserve_for_all_the_worst_first():
 )
 def test_a_ladder_that_does_not_rise_is_refused(wrong):
     with pytest.raises(ConfigError):
-        Ladder(**wrong)
+        Ladder(**(WIDE | wrong))
 
 
 ratios = st.floats(0.0, 0.999)
@@ -197,7 +200,7 @@ def test_buying_back_never_flips_and_brings_what_was_asked(ratio, balance, held)
         assert seen.requirement * left / value <= LADDER.reduce_to * balance * (1 + 1e-9)
 
 
-@given(ratios, st.sampled_from([LADDER, Ladder(withdraw=0.05)]))
+@given(ratios, st.sampled_from([LADDER, Ladder(**WIDE, withdraw=0.05)]))
 def test_rungs_enclose_the_ratio_so_nobody_is_woken_at_every_bar(ratio, ladder):
     low_high = rungs(ladder, account(1000.0, 1000.0 * ratio))
     upper, lower = low_high

@@ -16,7 +16,10 @@ from stormsail.watch.policy import Ladder
 from stormsail.watch.sight import AccountSight, HeldShort
 from tests.watch.support import contract
 
-LADDER = Ladder()
+WIDE = {"warn": 0.35, "top_up": 0.5, "top_up_to": 0.2, "reduce": 0.7, "reduce_to": 0.4, "close": 0.9}
+"""Rungs far apart, for round figures."""
+
+LADDER = Ladder(**WIDE)
 A, B = contract("AAA", lot="1"), contract("BBB", lot="0.1")
 TABLE = build_table(
     "any",

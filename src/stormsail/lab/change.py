@@ -34,7 +34,7 @@ _HALF = Decimal("0.5")
 QUICK = timedelta(hours=1)
 """Latency of a top-up that somebody has prepared."""
 
-EARLY = 0.1
+EARLY = 0.05
 """Margin ratio of an early top-up: most of the way to a liquidation lies at small ratios, the last steps are quick."""
 
 

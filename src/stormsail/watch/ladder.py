@@ -37,8 +37,8 @@ def rungs(ladder: Ladder, account: AccountSight) -> tuple[float, float]:
         ``inf`` for an upper and ``-1`` for a lower one that does not exist.
 
     >>> def at(ratio): return rungs(Ladder(), AccountSight("v", "v", "USDT", 100.0, 100.0 * ratio, 0.0, ()))
-    >>> at(0.4), at(0.1), at(0.95)
-    ((0.5, 0.315), (0.35, -1.0), (inf, 0.81))
+    >>> at(0.2), at(0.01), at(0.95)
+    ((0.3, 0.09), (0.05, -1.0), (inf, 0.54))
     """
     levels, ratio = (ladder.warn, ladder.top_up, ladder.reduce, ladder.close), account.ratio
     upper = next((level for level in levels if level > ratio), math.inf)

@@ -16,7 +16,7 @@ POLICIES: Mapping[str, Policy] = {
     "careful": Policy(
         rebalance=Rebalance(half_width=0.03),
         ladder=Ladder(
-            warn=0.2, top_up=0.3, top_up_to=0.12, reduce=0.45, reduce_to=0.25, close=0.7, withdraw=0.02,
+            warn=0.04, top_up=0.06, top_up_to=0.02, reduce=0.2, reduce_to=0.1, close=0.5, withdraw=0.01,
             latency=8 * _HOUR, move=True,
         ),
         roll=Roll(before=2 * _DAY, slices=8),

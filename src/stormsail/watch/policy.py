@@ -74,6 +74,9 @@ class Rebalance:
 class Ladder:
     """What is done as the margin ratio (requirement over balance) rises; rungs rise from first to last.
 
+    Rungs lie low because maintenance is a small share of a short: with 1 % of it, a ratio of 10 % leaves a rise of
+    9 % to liquidation, one of 50 % less than 1 %.
+
     Attributes:
         warn: Ratio at which the holder is told.
         top_up: Ratio at which collateral is sent from the reserve.
@@ -87,12 +90,12 @@ class Ladder:
         move: Instead of reducing or closing a short, open it at another venue where an account has room for it.
     """
 
-    warn: float = 0.35
-    top_up: float = 0.5
-    top_up_to: float = 0.2
-    reduce: float = 0.7
-    reduce_to: float = 0.4
-    close: float = 0.9
+    warn: float = 0.05
+    top_up: float = 0.1
+    top_up_to: float = 0.03
+    reduce: float = 0.3
+    reduce_to: float = 0.15
+    close: float = 0.6
     with_spot: bool = False
     withdraw: float = 0.0
     latency: timedelta = timedelta(hours=24)
