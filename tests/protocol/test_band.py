@@ -295,6 +295,23 @@ def test_whatever_the_oracle_did_settlement_cannot_fail_after_grace_and_all_are_
     assert 0 <= future.backing() <= 1
 
 
+@pytest.mark.parametrize("price", [2**128 + 1, 2**250, 2**256 - 1])
+def test_a_price_that_no_sum_could_hold_is_not_recorded(price):
+    world = World()
+    wild = world.chain.deploy("WildOracle")
+    fixed = "W", 1, 0, 100 * WAD, world.now + 5_000, 800, 2_000
+    future = world.chain.deploy(
+        "BandFuture", world.coin.address, wild.address, world.chain.blueprint("PairToken"), *fixed
+    )
+    wild.say(0, 2**128)
+    future.checkpoint()
+    wild.say(0, price)
+    with pytest.raises(Reverted, match="price refused"):
+        future.checkpoint()
+    world.chain.wait(7_000)
+    assert future.settle() == 100 * WAD
+
+
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
