@@ -10,7 +10,7 @@ from decimal import Decimal
 import polars as pl
 
 from stormsail.audit.tolerance import Tolerance
-from stormsail.core import Finding, Portfolio, StormsailError, Trouble, Unavailable, plus
+from stormsail.core import Finding, Portfolio, StormsailError, Trouble, Unavailable, floor_to, from_float, plus
 from stormsail.instruments.types import VenueRecord
 from stormsail.lab.course import Course, record
 from stormsail.lab.effect import MaybeEffect
@@ -28,7 +28,7 @@ from stormsail.market.source import MarketSource, MarketView
 from stormsail.plan.types import HedgePlan
 from stormsail.watch.policy import Policy
 
-__all__ = ["SALE_COST", "Backtest", "backtest", "deepest_fall", "run", "spare_cash", "with_policy"]
+__all__ = ["SALE_COST", "Backtest", "backtest", "cash_beside", "deepest_fall", "run", "spare_cash", "with_policy"]
 
 SALE_COST = 0.0015
 """Fee and slippage of selling the covered share at the start, the rival of hedging it, as a fraction."""
@@ -136,7 +136,7 @@ def backtest(
         end: Last moment.
         venues: Due-diligence records.
         mode: Cross or isolated margin.
-        reserve: Cash outside the accounts; by default what the first plan's cash leaves.
+        reserve: Cash outside the accounts; by default :func:`cash_beside`.
         shocks: What venues do beyond prices.
         shelf: Where plans are kept.
         planned: Called with the number of plans made, and of how many.
@@ -166,7 +166,7 @@ def run(
     """Run plans that were made already; arguments as in :func:`backtest`. Without ``venues`` the naive rival is left
     out."""
     first = forward.plans[0]
-    money = spare_cash(first) if reserve is None else dict(reserve)
+    money = cash_beside(first) if reserve is None else dict(reserve)
     done = _replayed(forward.plans, source, policy, end, money, shocks, walked)
     found, parts = paths(done), attribute(done)
     naive, needed = _naive(forward.plans, source, policy, end, money, shocks, venues)
@@ -180,7 +180,9 @@ def run(
         summary=summarise(
             done, found, parts, rivals, len(forward.plans), {HEDGED: _cash(first), NAIVE: needed}
         ),
-        findings=tuple(dict.fromkeys((*_unpriced(first), *forward.findings, *done.findings))),
+        findings=tuple(
+            dict.fromkeys((*_standing_by(first, reserve, money), *_unpriced(first), *forward.findings, *done.findings))
+        ),
     )  # fmt: skip
 
 
@@ -218,9 +220,29 @@ def _naive(
         return Unavailable(f"it could not be run: {error.cause}"), nothing
 
 
+def _standing_by(
+    plan: HedgePlan, asked: Mapping[str, Decimal] | None, money: Mapping[str, Decimal]
+) -> tuple[Finding, ...]:
+    """Say what cash was taken to stand by where nobody named any."""
+    if asked is not None or plan.tolerance.collateral is not None:
+        return ()
+    told = ", ".join(f"{amount:,f} {currency}" for currency, amount in money.items())
+    return (
+        Finding(Trouble.NOTE, "reserve", "no amount of cash was named", f"{told} stand by: the value of the coins"),
+    )
+
+
 def _cash(plan: HedgePlan) -> Decimal:
     """Cash a plan posts."""
     return plus(margin.cash for margin in plan.margins)
+
+
+def cash_beside(plan: HedgePlan) -> dict[str, Decimal]:
+    """Cash that stands by in a backtest: what the plan leaves of the amount the holder named; where none was named, as
+    much as is needed, which is taken to be the value of the coins."""
+    if plan.tolerance.collateral is not None:
+        return spare_cash(plan)
+    return {"USDT": floor_to(from_float(plan.exposure.risky_value), Decimal(1))}
 
 
 def spare_cash(plan: HedgePlan) -> dict[str, Decimal]:

@@ -16,7 +16,7 @@ import numpy as np
 from stormsail.audit import Tolerance
 from stormsail.core import InputError, Portfolio, StormsailError, UnavailableError
 from stormsail.instruments.types import VenueRecord
-from stormsail.lab.backtest import spare_cash
+from stormsail.lab.backtest import cash_beside
 from stormsail.lab.course import Course, record
 from stormsail.lab.fleet_backtest import Figures, figures_of
 from stormsail.lab.fleet_setup import narrowed
@@ -150,7 +150,7 @@ class RunSetting:
         setup = set_up(plans, course)
         try:
             done = replay(
-                course, setup.accounts, setup.holdings, setup.aim, policy, reserve=spare_cash(plans[0]),
+                course, setup.accounts, setup.holdings, setup.aim, policy, reserve=cash_beside(plans[0]),
                 sellable=setup.sellable, turns=setup.turns,
             )  # fmt: skip
         except StormsailError as error:
