@@ -221,6 +221,28 @@ def test_an_answer_given_once_is_not_believed_for_standing_still(world):
     assert crash(world, 60 * WAD, 1) == [0]
 
 
+@pytest.mark.parametrize("silent", [0, 1])
+def test_one_source_that_stands_still_is_enough_to_doubt(world, silent):
+    world.say(60 * WAD, 60 * WAD)
+    for _ in range(8):
+        answer = 60 * 10 ** world.feed_decimals[1 - silent]
+        world.answer(1 - silent, answer, world.now)
+        assert world.oracle.poke()[0] == world.oracle_model.poke(world.now)[0] == Flag.JUMP
+        world.chain.wait(200)
+    world.say(60 * WAD, 60 * WAD)
+    assert world.oracle.poke()[0] == world.oracle_model.poke(world.now)[0] == 0
+
+
+def test_a_trial_lasts_its_time_where_spacing_does_not_divide_it():
+    chain = Chain()
+    oracle, sources = deploy(chain, release_time=1_000)  # three spacings are 999 seconds
+    for wait, flag in ((0, Flag.JUMP), (333, Flag.JUMP), (333, Flag.JUMP), (333, Flag.JUMP), (1, 0)):
+        chain.wait(wait)
+        for source, decimals in zip(sources, (8, 18), strict=True):
+            source.say(60 * 10**decimals, chain.now)
+        assert oracle.poke()[0] == flag
+
+
 def test_a_glitch_is_forgotten_when_the_price_comes_back(world):
     crash(world, 60 * WAD, 3)
     world.say(100 * WAD, 100 * WAD)
