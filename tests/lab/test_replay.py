@@ -106,6 +106,18 @@ def test_collateral_arrives_after_its_latency_and_after_a_halt() -> None:
     assert {line.what: line.when for line in quick.log}["arrived"] == market.moment(2)
 
 
+def test_an_account_that_was_flat_is_watched_again_when_it_is_reopened() -> None:
+    """Flat while something happened elsewhere, short again from the tenth bar, in trouble from the twentieth."""
+    price = np.concatenate([np.full(20, 100.0), np.full(10, 127.0)])
+    market = course({contract("BTC"): price})
+    policy = Policy(Rebalance(Follow.CLOCK), Ladder(**WIDE), None, None, NOTHING)
+    wanted = np.where((np.arange(30) < 3) | (np.arange(30) >= 10), -100.0, 0.0)[:, None]
+    account = MarginAccount("a", "binance", (leg(market.contracts[0]),), {"USDT": D(380)}, currency="USDT")
+    nothing = Frozen(market.moment(5), market.moment(6))
+    run = replay(market, [account], {}, lambda coins: wanted, policy, reserve={"USDT": D(1000)}, shocks=[nothing])
+    assert [line.when for line in run.log if line.what == "top-up"] == [market.moment(20)]
+
+
 def test_interest_on_what_is_owed_in_another_currency() -> None:
     """1 BTC is posted and the short has lost 1,000 USDT by the first midnight: a day of 36.5 % a year costs 1 USDT."""
     of = contract("ETH")

@@ -119,10 +119,14 @@ def climb(run: Run, step: int) -> None:
     asked, falling = [], set()
     upper, lower = run.rule.upper, run.rule.lower
     for a in range(len(run.books.accounts)):
-        if run.books.state.dead[a] or not run.held(a):
+        if run.books.state.dead[a]:
             upper[a], lower[a] = np.inf, -1.0
             continue
-        ratio = account_sight(run, a, step).ratio
+        seen = account_sight(run, a, step)
+        if not run.held(a):  # wait for it to be opened again; an empty one in debt would wake at every bar
+            upper[a], lower[a] = ladder.warn if seen.balance > 0 else np.inf, -1.0
+            continue
+        ratio = seen.ratio
         if a not in run.woken and lower[a] <= ratio <= upper[a] and (lower[a] >= 0 or upper[a] < np.inf):
             continue
         asked.append(a)
