@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 
 from stormsail.audit import Tolerance
-from stormsail.core import Contract, InputError, NumericalError, Portfolio, ceil_to, times, to_float
+from stormsail.core import Contract, InputError, NumericalError, Portfolio, ceil_to, to_float
+from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.instruments.backing import is_inverse
 from stormsail.instruments.types import VenueRecord
 from stormsail.margin.types import MarginMode
@@ -126,16 +127,12 @@ class _Grid:
     def targets(self, lots: IntArray, ticks: IntArray) -> tuple[Target, ...]:
         """Exact quantities, prices and notionals of what is short."""
         found = []
-        for i in np.flatnonzero(lots).tolist():
-            contract, count, price = self.contracts[i], int(lots[i]), int(ticks[i])
-            found.append(
-                Target(
-                    contract,
-                    Decimal(format(times(contract.lot, Decimal(count)), "f")),
-                    times(contract.tick, Decimal(price)),
-                    times(self.exact[i], Decimal(count if self.fixed[i] else count * price)),
-                )
-            )
+        with localcontext(MONEY_CONTEXT):  # once for all: entering it costs more than the products
+            for i in np.flatnonzero(lots).tolist():
+                contract, count, price = self.contracts[i], int(lots[i]), int(ticks[i])
+                worth = self.exact[i] * (count if self.fixed[i] else count * price)
+                quantity = Decimal(format(contract.lot * count, "f"))
+                found.append(Target(contract, quantity, contract.tick * price, worth))
         return tuple(found)
 
 
@@ -167,6 +164,7 @@ class Replanner:
         self._wish = self._problem.risk_aversion * self._problem.covariance.apply(self._problem.mapping).T
         self._run = self._problem.cost - self._problem.carry
         self._need = _need_rates(desk, book, mode)
+        self._own = {t.contract.id: b for t, b in zip(desk.terms, desk.backing, strict=True) if b is not None}
         self._there = {venue: desk.at_venue(venue) for venue in desk.venues}
         self._on = {coin: desk.on(coin) for coin in desk.backed}
         self._cents = {venue: 0.01 * desk.accounts(there) for venue, there in self._there.items()}
@@ -242,7 +240,7 @@ class Replanner:
 
     def _coins(self, orders: Sequence[Target]) -> dict[str, Decimal]:
         """Coins behind each inverse short."""
-        own = {t.contract.id: b for t, b in zip(self._desk.terms, self._desk.backing, strict=True) if b is not None}
+        own = self._own
         return {o.contract.id: own[o.contract.id].coins(o.notional, o.price) for o in orders if o.contract.id in own}
 
     def _bounds(
