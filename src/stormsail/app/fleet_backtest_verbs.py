@@ -8,14 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormsail.app.console import out, output_folder, print_json, progress, steps, talk
-from stormsail.core import DataError, InputError, Trouble
+from stormsail.app.console import output_folder, progress, steps, talk
+from stormsail.core import InputError, Trouble
 from stormsail.core.plain import to_plain
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from stormsail.adapters.files.fleet_file import FleetFile
     from stormsail.adapters.files.fleet_runs_file import RunFolder
     from stormsail.app.api import Workbench
+    from stormsail.app.fleet_verbs import Rows
     from stormsail.app.request import Request
     from stormsail.audit.tolerance import Tolerance
     from stormsail.lab.course import Course
@@ -140,28 +143,14 @@ def digest_of(course: Course) -> str:
 
 
 def _report(folder: RunFolder, file: FleetFile, before: int, *, as_json: bool) -> None:
-    totals = folder.totals()
-    came = int(totals["portfolios"].sum())
-    if came != file.portfolios:
-        raise DataError(
-            f"{file.portfolios:,} portfolios went in and {came:,} came out",
-            cure="remove the folder and run again",
-            where=str(folder.path),
-        )
-    rows = totals.rows(named=True)
-    if as_json:
-        print_json({"folder": str(folder.path), "portfolios": came, "shards_done_before": before,
-                    "by_status": {row.pop("status"): to_plain(row) for row in rows}})  # fmt: skip
-        return
-    from rich.table import Table
+    from stormsail.app.fleet_verbs import report_totals
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for row in rows:
-        table.add_column(row["status"], justify="right", no_wrap=True)
-    for name in COLUMNS:
-        if any(row[name] for row in rows):
-            table.add_row(name, *(f"{row[name]:,.0f}" for row in rows))
-    out().print(table)
-    gone_on = f", {before} shards of them before" if before else ""
-    talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)
+    def fill(table: Table, rows: Rows) -> None:
+        table.add_column("")
+        for row in rows:
+            table.add_column(row["status"], justify="right", no_wrap=True)
+        for name in COLUMNS:
+            if any(row[name] for row in rows):
+                table.add_row(name, *(f"{row[name]:,.0f}" for row in rows))
+
+    report_totals(folder.path, folder.totals(), file, before, fill, as_json=as_json)

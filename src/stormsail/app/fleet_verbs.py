@@ -13,11 +13,16 @@ from stormsail.core import DataError, InputError, Trouble
 from stormsail.core.plain import to_plain
 
 if TYPE_CHECKING:
+    import polars as pl
+    from rich.table import Table
+
     from stormsail.adapters.files.fleet_file import FleetFile, FleetFolder
     from stormsail.app.api import Workbench
     from stormsail.app.request import Request
     from stormsail.lab.fleet import FleetPlans, FleetShard
     from stormsail.lab.workers import Workers
+
+Rows = list[dict[str, Any]]
 
 SHARD = 5_000
 """Portfolios in a shard: about a second of work."""
@@ -146,28 +151,55 @@ def digest(plain: Any) -> str:
 
 
 def _report(folder: FleetFolder, file: FleetFile, before: int, *, as_json: bool) -> None:
-    totals = folder.totals()
+    def fill(table: Table, rows: Rows) -> None:
+        table.add_column("status")
+        for name in ("portfolios", "value", "orders", "notional", "collateral", "carry", "cost"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            figures = [row["portfolios"], row["value"], row["orders"], row["notional"], row["collateral"], row["carry"]]
+            table.add_row(row["status"], *(f"{v:,.0f}" for v in figures), f"{0.0 - row['cost']:,.0f}")
+
+    report_totals(folder.path, folder.totals(), file, before, fill, as_json=as_json)
+
+
+def report_totals(
+    folder: Path,
+    totals: pl.DataFrame,
+    file: FleetFile,
+    before: int,
+    fill: Callable[[Table, Rows], None],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what came of a fleet by status.
+
+    Args:
+        folder: Where the result lies.
+        totals: One row for each status.
+        file: What went in.
+        before: Shards that were done before this run.
+        fill: Puts the rows into a table.
+        as_json: Whether to print JSON instead.
+
+    Raises:
+        DataError: If not as many portfolios came out as went in.
+    """
     came = int(totals["portfolios"].sum())
     if came != file.portfolios:
         raise DataError(
             f"{file.portfolios:,} portfolios went in and {came:,} came out",
             cure="remove the folder and run again",
-            where=str(folder.path),
+            where=str(folder),
         )
     rows = totals.rows(named=True)
     if as_json:
-        print_json({"folder": str(folder.path), "portfolios": came, "shards_done_before": before,
+        print_json({"folder": str(folder), "portfolios": came, "shards_done_before": before,
                     "by_status": {row.pop("status"): to_plain(row) for row in rows}})  # fmt: skip
         return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("status")
-    for name in ("portfolios", "value", "orders", "notional", "collateral", "carry", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        figures = [row["portfolios"], row["value"], row["orders"], row["notional"], row["collateral"], row["carry"]]
-        table.add_row(row["status"], *(f"{v:,.0f}" for v in figures), f"{0.0 - row['cost']:,.0f}")
+    fill(table, rows)
     out().print(table)
     gone_on = f", {before} shards of them before" if before else ""
-    talk().print(f"{came:,} portfolios in {folder.path}{gone_on}", markup=False, soft_wrap=True)
+    talk().print(f"{came:,} portfolios in {folder}{gone_on}", markup=False, soft_wrap=True)

@@ -49,7 +49,7 @@ def margin(request: Request, *, single: Single | None, move: str | None, add: st
     more = None if add is None else _positive(add, "--add")
     if single is not None:
         moment, questions = _single(request, single)
-    elif request.file is not None and request.file.suffix == ".json" and _is_plan(request.file):
+    elif request.file is not None and request.file.suffix == ".json" and is_plan(request.file):
         moment, questions = _of_file(request)
     else:
         moment, questions = _of_portfolio(request, isolated=isolated)
@@ -217,7 +217,7 @@ def _account(margin: VenueMargin, orders: Mapping[str, tuple[Contract, Decimal, 
 # --- a plan file ---------------------------------------------------------------------------------------------------
 
 
-def _is_plan(path: Path) -> bool:
+def is_plan(path: Path) -> bool:
     """Whether a JSON file says it is a plan; a portfolio may be JSON too."""
     from stormsail.adapters.files.plan_file import KIND
 

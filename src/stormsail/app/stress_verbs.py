@@ -98,10 +98,10 @@ def choose(named: Sequence[str], *, every: bool) -> tuple[Scenario, ...]:
 
 def plan_of(request: Request, *, isolated: bool) -> tuple[HedgePlan, Workbench]:
     """The plan of the file: made for a portfolio, made again for a plan file."""
-    from stormsail.app.margin_verbs import _is_plan
+    from stormsail.app.margin_verbs import is_plan
     from stormsail.margin.types import MarginMode
 
-    if request.file is not None and request.file.suffix == ".json" and _is_plan(request.file):
+    if request.file is not None and request.file.suffix == ".json" and is_plan(request.file):
         return _again(request)
     portfolio, tolerance, bench = request.portfolio(), request.tolerance(), request.workbench()
     mode = MarginMode.ISOLATED if isolated else MarginMode.CROSS

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stormsail.core.exact import MONEY_CONTEXT
 from stormsail.lab.ledger import FLOW, ITEM, POSITION_FLOWS, STEP, TICKS, UNITS
 from stormsail.lab.replay import Replay
-from stormsail.lab.result import _Worth
+from stormsail.lab.result import Worth
 
 PLACES = 18
 """Decimals of the parts: finer than any currency's smallest unit, and they add up to the last one."""
@@ -81,7 +81,7 @@ def split_basis(replay: Replay) -> BasisSplit:
     Returns:
         Known carry and residual, in all and by contract id.
     """
-    worth = _Worth(replay)
+    worth = Worth(replay)
     rows = replay.ledger
     traded = rows[(rows[:, UNITS] != 0) & np.isin(rows[:, FLOW], POSITION_FLOWS)]
     traded = traded[np.argsort(traded[:, STEP], kind="stable")]
@@ -96,7 +96,7 @@ def split_basis(replay: Replay) -> BasisSplit:
     return BasisSplit(whole.known, whole.residual, by_contract)
 
 
-def _profit(worth: _Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
+def _profit(worth: Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
     """Price profit of a contract less what it had been at its coin's spot price."""
     total = worth.at_end(rows)
     for row in rows:
@@ -105,12 +105,12 @@ def _profit(worth: _Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
     return total + held * _basis(worth, i, int(worth.books.tape.close[worth.last, i]), worth.spot_at(i, worth.last))
 
 
-def _basis(worth: _Worth, i: int, ticks: int, spot: Fraction) -> Fraction:
+def _basis(worth: Worth, i: int, ticks: int, spot: Fraction) -> Fraction:
     """Value of one lot at the contract's price, less that at spot; 0 at expiry."""
     return worth.contract(i, 1, Fraction(ticks, 10 ** worth.books.digits[i])) - worth.contract(i, 1, spot)
 
 
-def _known(worth: _Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
+def _known(worth: Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
     """Basis earned in proportion to time while the lots were held; 0 for a perpetual."""
     expiry = worth.books.legs[i].contract.expiry
     if expiry is None:
@@ -127,7 +127,7 @@ def _known(worth: _Worth, i: int, rows: NDArray[np.int64]) -> Fraction:
     return total
 
 
-def _pace(pace: Fraction, lots: int, row: NDArray[np.int64], left: int, worth: _Worth) -> Fraction:
+def _pace(pace: Fraction, lots: int, row: NDArray[np.int64], left: int, worth: Worth) -> Fraction:
     """What the position earns per microsecond after a trade."""
     i, change = int(row[ITEM]), int(row[UNITS])
     after = lots + change
@@ -140,7 +140,7 @@ def _pace(pace: Fraction, lots: int, row: NDArray[np.int64], left: int, worth: _
     return kept - opened * _basis(worth, i, int(row[TICKS]), worth.spot_of(row)) / left
 
 
-def _moment(worth: _Worth, step: int) -> int:
+def _moment(worth: Worth, step: int) -> int:
     """A moment of the course in microseconds since 1970."""
     return int(worth.course.times[step].astype("datetime64[us]").astype(np.int64))
 

@@ -199,7 +199,7 @@ def attribute(replay: Replay) -> Attribution:
     course, books, rows = replay.course, replay.books, replay.ledger
     last = len(course.times) - 1
     positions = (rows[:, UNITS] != 0) & np.isin(rows[:, FLOW], POSITION_FLOWS)
-    worth = _Worth(replay)
+    worth = Worth(replay)
     price = worth.at_end(rows[positions])
     hedge = Fraction(0)
     for row in rows[positions]:
@@ -231,7 +231,7 @@ def attribute(replay: Replay) -> Attribution:
     )
 
 
-class _Worth:
+class Worth:
     """Prices of a replay as fractions, and sums of ledger rows at them."""
 
     def __init__(self, replay: Replay) -> None:
@@ -319,7 +319,7 @@ def funding_rows(replay: Replay) -> NDArray[np.int64]:
     return rows
 
 
-def _spot_change(replay: Replay, worth: _Worth) -> Fraction:
+def _spot_change(replay: Replay, worth: Worth) -> Fraction:
     """Value of the coins at the end and of those sold, less that of the coins at the start; pledged coins apart."""
     course, rows = replay.course, replay.ledger
     total = worth.then(rows[rows[:, FLOW] == Flow.SPOT])
@@ -330,7 +330,7 @@ def _spot_change(replay: Replay, worth: _Worth) -> Fraction:
     return total
 
 
-def _equity_at_end(replay: Replay, worth: _Worth) -> Fraction:
+def _equity_at_end(replay: Replay, worth: Worth) -> Fraction:
     """Coins, balances and positions as they stand, valued at the last prices."""
     course, books, last = replay.course, replay.books, worth.last
     total = Fraction(0)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from stormsail.adapters.files._read import read_text
 from stormsail.audit.tolerance import parse_share
 from stormsail.core import ConfigError, ToleranceError, format_span, parse_span, suggest
 from stormsail.watch.policy import AfterLoss, Follow, Ladder, Lost, Policy, Rebalance, Roll, Switch
@@ -121,12 +122,7 @@ def read_policy(path: str | Path) -> Policy:
     Raises:
         ConfigError: If the file is missing, is not TOML, has an unknown key or a wrong value, or another version.
     """
-    where = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", cure="name a policy file", where=where) from error
-    return parse_policy(text, where=where)
+    return parse_policy(read_text(path, "a policy file"), where=str(path))
 
 
 def parse_policy(text: str, *, where: str = "policy") -> Policy:

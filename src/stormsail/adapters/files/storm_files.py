@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stormsail.adapters.files._read import read_text
 from stormsail.adapters.files._storm_document import (
     LONGEST,
     FundingSection,
@@ -103,12 +104,7 @@ def read_storm(path: str | Path) -> Scenario:
     Raises:
         ConfigError: If it is missing, not TOML, has an unknown key or a wrong value; file and key are named.
     """
-    where = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", cure="name a storm file", where=where) from error
-    return parse_storm(text, where=where)
+    return parse_storm(read_text(path, "a storm file"), where=str(path))
 
 
 def parse_storm(text: str, *, where: str = "storm") -> Scenario:
