@@ -121,7 +121,7 @@ def brief(report: StressReport) -> tuple[str, ...]:
     helps = Counter(s.best for s in found if s.best)
     if helps:
         name, times = min(helps.items(), key=lambda item: (-item[1], item[0]))
-        lines.append(f"The one change that helps most in most storms is {name}: in {times} of {len(found)}.")
+        lines.append(f"The change that helps most, most often, is {name}: in {times} of {len(found)}.")
     else:
         lines.append("None of the changes tried helps in any.")
     return (*told, *lines)
